@@ -1,0 +1,105 @@
+"""The state directory: where the embedded database, the sockets, the key and the logs live."""
+
+import hashlib
+import os
+import secrets
+import shutil
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+
+from controlpanel.supervisor.failures import CannotStart
+
+# A Unix socket's path has 107 bytes at most; the longest we put below is /postgres/.s.PGSQL.5432.
+LONGEST_SOCKET_DIRECTORY = 80
+# Others may pass through (PostgreSQL may run as nobody), but read nothing and list nothing.
+PASSAGE, PRIVATE = 0o711, 0o700
+LEAST_FREE_BYTES = 200 * 1024 * 1024  # initdb takes 40 MB, the write-ahead log up to 128 MB
+
+
+@dataclass(frozen=True)
+class StateDirectory:
+    """The paths below the state directory; `prepare` makes them."""
+
+    root: Path
+
+    @property
+    def logs(self) -> Path:
+        return self.root / "log"
+
+    @property
+    def postgres_data(self) -> Path:
+        return self.root / "postgres"
+
+    @property
+    def lock(self) -> Path:
+        return self.root / "lock"
+
+    @property
+    def process_records(self) -> Path:
+        return self.root / "processes.json"
+
+    @property
+    def beat_schedule(self) -> Path:
+        return self.root / "beat-schedule"
+
+    @property
+    def sockets(self) -> Path:
+        """Below the state directory, or in the temporary directory if that path is too long."""
+        inside = self.root / "run"
+        if len(os.fsencode(inside)) <= LONGEST_SOCKET_DIRECTORY:
+            return inside
+        mark = hashlib.sha256(os.fsencode(self.root)).hexdigest()[:12]
+        return Path(tempfile.gettempdir()) / f"pilothouse-{os.getuid()}-{mark}"
+
+    def prepare(self) -> None:
+        """Make the directories and check the disk.
+
+        Raises CannotStart if one cannot be made, is somebody else's, or the disk is full.
+        """
+        try:
+            for directory, mode in (
+                (self.root, PASSAGE),
+                (self.logs, PRIVATE),
+                (self.sockets, PASSAGE),
+            ):
+                directory.mkdir(parents=True, exist_ok=True)
+                _refuse_foreign(directory)
+                directory.chmod(mode)
+        except OSError as failure:
+            raise CannotStart(
+                f"The state directory {self.root} cannot be written: {failure.strerror}. "
+                "Set PILOTHOUSE_STATE_DIR to a directory of yours."
+            ) from failure
+        self._refuse_full_disk()
+
+    def _refuse_full_disk(self) -> None:
+        free = shutil.disk_usage(self.root).free
+        if free < LEAST_FREE_BYTES:
+            raise CannotStart(
+                f"The disk below {self.root} has {free // 2**20} MB left; at least "
+                f"{LEAST_FREE_BYTES // 2**20} MB are needed. Free some, or set "
+                "PILOTHOUSE_STATE_DIR to a directory on another disk."
+            )
+
+    def secret_key(self) -> str:
+        """The key that signs sessions and links, made at the first call and kept at mode 0600."""
+        path = self.root / "secret-key"
+        if path.exists() and (key := path.read_text().strip()):
+            return key
+        draft = path.with_suffix(".new")
+        draft.unlink(missing_ok=True)
+        draft.touch(mode=0o600)
+        draft.write_text(secrets.token_urlsafe(50))
+        draft.replace(path)
+        return path.read_text()
+
+
+def _refuse_foreign(directory: Path) -> None:
+    """Refuse a directory that another user owns: they could put their own socket or key in it."""
+    owner = directory.stat().st_uid
+    if os.getuid() not in (0, owner):
+        raise CannotStart(
+            f"{directory} belongs to another user (id {owner}), perhaps from a run with sudo. "
+            "Run as that user, or set PILOTHOUSE_STATE_DIR to a directory of yours."
+        )
