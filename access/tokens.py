@@ -1,0 +1,55 @@
+"""Bearer tokens and one-time sign-in links: issued once, kept as a digest, looked up by digest."""
+
+import hashlib
+import secrets
+from datetime import timedelta
+
+from django.db.models import F
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from access.models import ApiToken, SignInLink, User
+
+PREFIX = "ph_"  # so that secret scanners recognise a leaked token
+TOKEN_LIFE = timedelta(days=90)
+LINK_LIFE = timedelta(minutes=30)
+
+
+def _digest(secret: str) -> str:
+    return hashlib.sha256(secret.encode()).hexdigest()
+
+
+def issue_token(user: User, name: str, life: timedelta = TOKEN_LIFE) -> str:
+    """Make a token of the API and return it: it cannot be read again."""
+    secret = PREFIX + secrets.token_urlsafe(32)
+    expires = timezone.now() + life
+    ApiToken.objects.create(user=user, name=name, digest=_digest(secret), expires_at=expires)
+    return secret
+
+
+def find_token(secret: str) -> ApiToken | None:
+    """The live token with this secret, its last use noted; None if unknown, expired or revoked."""
+    live = ApiToken.objects.filter(
+        digest=_digest(secret), revoked_at=None, expires_at__gt=Now(), user__is_active=True
+    )
+    token = live.select_related("user").first()
+    if token:
+        live.filter(pk=token.pk).update(last_used_at=Now())
+    return token
+
+
+def issue_link(user: User, life: timedelta = LINK_LIFE) -> str:
+    """Make a one-time sign-in link's secret; earlier unused links of the user stop working."""
+    SignInLink.objects.filter(user=user, used_at=None).delete()
+    secret = secrets.token_urlsafe(32)
+    expires = timezone.now() + life
+    SignInLink.objects.create(user=user, digest=_digest(secret), expires_at=expires)
+    return secret
+
+
+def use_link(secret: str) -> User | None:
+    """The user of an unused, unexpired link, which is thereby used up; None otherwise."""
+    links = SignInLink.objects.filter(digest=_digest(secret), used_at=None, expires_at__gt=Now())
+    if not links.update(used_at=Now(), digest=F("digest")):
+        return None
+    return SignInLink.objects.select_related("user").get(digest=_digest(secret)).user

@@ -1,0 +1,1 @@
+"""Backups: targets, jobs, runs, drills, restores."""

@@ -1,0 +1,1 @@
+"""Docker Swarm: clusters, their inventory, live pages, and the operations on services."""

@@ -1,0 +1,1 @@
+"""One file per way to an external product. Only entry points choose among them."""

@@ -1,0 +1,164 @@
+"""The Engine API's endless answers on aiohttp: unlike docker-py's, they can be cancelled."""
+
+import asyncio
+import json
+import struct
+from collections.abc import AsyncIterator
+
+import aiohttp
+
+from clusters.adapters.ssh import SSHTunnel
+from clusters.adapters.tls import TLSFiles
+from clusters.ports import (
+    Connection,
+    EngineError,
+    EngineUnreachable,
+    LogLine,
+    ObjectMissing,
+    Raw,
+    Refused,
+)
+
+_STREAMS = {1: "stdout", 2: "stderr"}
+_EVENTS = {"type": ["service", "node", "network", "secret", "config", "container"]}
+
+
+class DockerStreams:
+    """See `ports.EngineStreams`. One per event loop; `await close()` when done."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._files = TLSFiles(connection.tls) if connection.tls else None
+        self._sessions: dict[str, tuple[aiohttp.ClientSession, str]] = {}
+        self._tunnels: dict[str, SSHTunnel] = {}
+
+    async def events(self) -> AsyncIterator[Raw]:
+        """See the port. Raises EngineUnreachable when no address answers."""
+        async with await self._open("/events", {"filters": json.dumps(_EVENTS)}) as answer:
+            async for line in answer.content:
+                if line.strip():
+                    yield json.loads(line)
+
+    async def task_log(
+        self, task_id: str, *, tty: bool, tail: int | None, since: float, follow: bool
+    ) -> AsyncIterator[LogLine]:
+        params = {
+            "stdout": "1",
+            "stderr": "1",
+            "timestamps": "1",
+            "follow": "1" if follow else "0",
+            "since": f"{since:f}" if since else "0",
+            "tail": "all" if tail is None else str(tail),
+        }
+        async with await self._open(f"/tasks/{task_id}/logs", params) as answer:
+            frames = _raw_lines(answer.content) if tty else _framed_lines(answer.content)
+            async for stream, line in frames:
+                yield _log_line(stream, line)
+
+    async def _open(self, path: str, params: dict[str, str]) -> aiohttp.ClientResponse:
+        """The first address that answers. Reading from then on has no end and no timeout."""
+        last: EngineError = EngineUnreachable("The cluster has no address.")
+        for address in self._connection.addresses:
+            try:
+                return await self._get(address, path, params)
+            except (aiohttp.ClientError, OSError, TimeoutError) as error:
+                reason = str(error) or f"no answer within {self._connection.timeout:g} s"
+                last = EngineUnreachable(f"{address} cannot be reached: {reason}")
+            except EngineUnreachable as error:
+                last = error
+        raise last
+
+    async def _get(self, address: str, path: str, params: dict[str, str]) -> aiohttp.ClientResponse:
+        session, base = await self._session(address)
+        async with asyncio.timeout(self._connection.timeout):
+            answer = await session.get(f"{base}{path}", params=params)
+        if answer.status < 400:
+            return answer
+        async with answer:
+            text = await answer.text()
+        message = _message(text)
+        if answer.status == 404:
+            raise ObjectMissing(message)
+        if (
+            answer.status == 503
+            or "does not have a leader" in message
+            or "not a swarm manager" in message
+        ):
+            raise EngineUnreachable(f"{address}: {message}")
+        raise Refused(message)
+
+    async def _session(self, address: str) -> tuple[aiohttp.ClientSession, str]:
+        if address not in self._sessions:
+            connector, base = await self._connector(address)
+            timeout = aiohttp.ClientTimeout(total=None, sock_connect=self._connection.timeout)
+            self._sessions[address] = (
+                aiohttp.ClientSession(connector=connector, timeout=timeout),
+                base,
+            )
+        return self._sessions[address]
+
+    async def _connector(self, address: str) -> tuple[aiohttp.BaseConnector, str]:
+        if address.startswith("unix://"):
+            return aiohttp.UnixConnector(address.removeprefix("unix://")), "http://engine"
+        if address.startswith("ssh://"):
+            tunnel = self._tunnels.setdefault(address, SSHTunnel(address, self._connection.timeout))
+            return aiohttp.UnixConnector(await asyncio.to_thread(tunnel.socket)), "http://engine"
+        if self._files:
+            return aiohttp.TCPConnector(ssl=self._files.context()), address.replace(
+                "tcp://", "https://", 1
+            )
+        return aiohttp.TCPConnector(), address.replace("tcp://", "http://", 1)
+
+    async def close(self) -> None:
+        for session, _ in self._sessions.values():
+            await session.close()
+        for tunnel in self._tunnels.values():
+            await asyncio.to_thread(tunnel.close)
+        if self._files:
+            self._files.close()
+
+
+def _message(text: str) -> str:
+    try:
+        return str(json.loads(text)["message"])
+    except (ValueError, KeyError, TypeError):
+        return text.strip()[:500]
+
+
+async def _framed_lines(content: aiohttp.StreamReader) -> AsyncIterator[tuple[str, bytes]]:
+    """The lines of a multiplexed stream: frames of an 8-byte header (stream, length) and a payload.
+
+    A long line comes in several frames, and a frame may hold several lines.
+    """
+    rest: dict[str, bytes] = {}
+    while True:
+        try:
+            header = await content.readexactly(8)
+            number, length = struct.unpack(">BxxxL", header)
+            payload = await content.readexactly(length)
+        except asyncio.IncompleteReadError:
+            break
+        stream = _STREAMS.get(number, "stdout")
+        *lines, tail = (rest.get(stream, b"") + payload).split(b"\n")
+        rest[stream] = tail
+        for line in lines:
+            yield stream, line
+    for stream, line in rest.items():
+        if line:
+            yield stream, line
+
+
+async def _raw_lines(content: aiohttp.StreamReader) -> AsyncIterator[tuple[str, bytes]]:
+    """The lines of a terminal's stream, which has no frames."""
+    rest = b""
+    async for chunk in content.iter_any():
+        *lines, rest = (rest + chunk).split(b"\n")
+        for line in lines:
+            yield "stdout", line.rstrip(b"\r")
+    if rest:
+        yield "stdout", rest
+
+
+def _log_line(stream: str, line: bytes) -> LogLine:
+    at, _, text = line.decode(errors="replace").partition(" ")
+    return LogLine(at=at, stream=stream, text=text)

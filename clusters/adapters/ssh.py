@@ -1,0 +1,95 @@
+"""An SSH tunnel to a remote engine's socket, by the system's own ssh client.
+
+The remote socket is forwarded to a private local one, so that everything above speaks to a Unix
+socket. Host keys, users and keys are those of the panel's user (`~/.ssh`): an unknown host is
+refused, and nothing asks for a password.
+"""
+
+import shutil
+import subprocess
+import tempfile
+import threading
+import time
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from clusters.ports import EngineUnreachable
+
+REMOTE_SOCKET = "/var/run/docker.sock"
+
+
+class SSHTunnel:
+    """One forwarded socket. `socket()` opens it on first use and again after it broke."""
+
+    def __init__(self, address: str, timeout: float) -> None:
+        self._address, self._timeout = address, timeout
+        self._directory = tempfile.TemporaryDirectory(prefix="pilothouse-ssh-")
+        self._path = Path(self._directory.name) / "docker.sock"
+        self._process: subprocess.Popen[bytes] | None = None
+        self._lock = threading.Lock()
+
+    def socket(self) -> str:
+        """The local path of the engine's socket. Raises EngineUnreachable with ssh's own words."""
+        with self._lock:
+            if self._process is None or self._process.poll() is not None:
+                self._open()
+        return str(self._path)
+
+    def _command(self) -> list[str]:
+        parts = urlsplit(self._address)
+        ssh = shutil.which("ssh")
+        if ssh is None:
+            raise EngineUnreachable(
+                "The panel's machine has no ssh client: install openssh-client."
+            )
+        options = {
+            "BatchMode": "yes",
+            "ExitOnForwardFailure": "yes",
+            "StreamLocalBindUnlink": "yes",
+            "ConnectTimeout": str(max(1, round(self._timeout))),
+            "ServerAliveInterval": "5",
+            "ServerAliveCountMax": "2",
+        }
+        command = [ssh, "-N", "-T"]
+        for name, value in options.items():
+            command += ["-o", f"{name}={value}"]
+        if parts.port:
+            command += ["-p", str(parts.port)]
+        user = f"{parts.username}@" if parts.username else ""
+        remote = parts.path or REMOTE_SOCKET
+        return [*command, "-L", f"{self._path}:{remote}", "--", f"{user}{parts.hostname}"]
+
+    def _open(self) -> None:
+        self._path.unlink(missing_ok=True)
+        self._process = subprocess.Popen(  # noqa: S603: a list, no shell; the host is validated
+            self._command(),
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+        )
+        deadline = time.monotonic() + self._timeout + 1
+        while not self._path.exists():
+            if self._process.poll() is not None:
+                raise EngineUnreachable(f"{self._address}: {self._last_words()}")
+            if time.monotonic() > deadline:
+                self._stop()
+                raise EngineUnreachable(
+                    f"{self._address}: ssh opened no tunnel in {self._timeout:g} s"
+                )
+            time.sleep(0.02)
+
+    def _last_words(self) -> str:
+        if self._process is None or self._process.stderr is None:
+            return "ssh failed"
+        text = self._process.stderr.read().decode(errors="replace").strip()
+        return text.splitlines()[-1] if text else f"ssh ended with {self._process.returncode}"
+
+    def _stop(self) -> None:
+        if self._process is not None and self._process.poll() is None:
+            self._process.terminate()
+            self._process.wait(timeout=5)
+
+    def close(self) -> None:
+        with self._lock:
+            self._stop()
+        self._directory.cleanup()

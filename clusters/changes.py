@@ -1,0 +1,159 @@
+"""What can be asked of a service, validated: the API's bodies and the forms end up as these.
+
+Unknown fields are refused. In `env`, `labels` and `container_labels` a null removes the name.
+"""
+
+import re
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    StrictInt,
+    model_validator,
+)
+
+from clusters import units
+
+MOST_REPLICAS = 10_000
+
+# The grammar of github.com/distribution/reference: [domain/]path[:tag][@digest].
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
+_HOST = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?"
+_REFERENCE = re.compile(
+    rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*(?::[\w][\w.-]{{0,127}})?(?:@[A-Za-z][A-Za-z0-9]*:[0-9a-fA-F]{{32,}})?"
+)
+_CONSTRAINT = re.compile(
+    r"(node\.(?:id|hostname|role|platform\.os|platform\.arch)|(?:node|engine)\.labels\.[\w.\-/]+)\s*(==|!=)\s*(\S.*)"
+)
+
+
+def _image(text: str) -> str:
+    text = text.strip()
+    if not _REFERENCE.fullmatch(text) or len(text) > 512:
+        raise ValueError(
+            f"“{text[:80]}” is not an image reference: write it as name:tag or host/name:tag"
+        )
+    return text
+
+
+def _constraint(text: str) -> str:
+    found = _CONSTRAINT.fullmatch(text.strip())
+    if not found:
+        raise ValueError(
+            f"“{text[:80]}” is not a constraint: write it as node.labels.zone == a or node.role != manager"
+        )
+    return f"{found[1]} {found[2]} {found[3].strip()}" if " " in text.strip() else text.strip()
+
+
+def _env_name(name: str) -> str:
+    if not name or "=" in name or "\0" in name:
+        raise ValueError(f"“{name[:80]}” is not a variable's name")
+    return name
+
+
+def _label_name(name: str) -> str:
+    if not name or "\0" in name or name.startswith("io.pilothouse."):
+        raise ValueError(f"“{name[:80]}” cannot be used as a label's name")
+    return name
+
+
+def _text(value: str | None) -> str | None:
+    if value is not None and "\0" in value:
+        raise ValueError("a value cannot hold a NUL character")
+    return value
+
+
+Image = Annotated[str, AfterValidator(_image)]
+Constraint = Annotated[str, AfterValidator(_constraint)]
+Duration = Annotated[int, BeforeValidator(units.nanoseconds), Field(ge=0, le=366 * 86400 * 10**9)]
+Memory = Annotated[int, BeforeValidator(units.memory_bytes), Field(ge=0, le=2**60)]
+Cpus = Annotated[float, Field(ge=0, le=10_000)]
+Value = Annotated[str | None, AfterValidator(_text)]
+Env = dict[Annotated[str, AfterValidator(_env_name)], Value]
+Labels = dict[Annotated[str, AfterValidator(_label_name)], Value]
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class _Change(_Strict):
+    """`version`: the service's version that the requester saw; a stale one is a conflict."""
+
+    version: StrictInt | None = None
+
+    def asked(self) -> dict[str, Any]:
+        """The change alone, as JSON, without what was left out."""
+        return self.model_dump(mode="json", exclude_unset=True, exclude={"version"})
+
+
+class Scale(_Change):
+    replicas: StrictInt = Field(ge=0, le=MOST_REPLICAS)
+
+
+class RolloutConfig(_Strict):
+    """Swarm's update_config or rollback_config; a field that is left out stays as it is."""
+
+    parallelism: StrictInt = Field(default=1, ge=0, le=MOST_REPLICAS)
+    delay: Duration = 0
+    failure_action: Literal["pause", "continue", "rollback"] = "pause"
+    monitor: Duration = 5 * 10**9
+    max_failure_ratio: float = Field(default=0, ge=0, le=1)
+    order: Literal["stop-first", "start-first"] = "stop-first"
+
+
+class RollbackConfig(RolloutConfig):
+    failure_action: Literal["pause", "continue"] = "pause"
+
+
+class Limits(_Strict):
+    """A null takes the limit away; what is left out stays."""
+
+    cpus: Cpus | None = None
+    memory: Memory | None = None
+    pids: Annotated[int, Field(ge=0, le=2**31)] | None = None
+
+
+class Reservations(_Strict):
+    cpus: Cpus | None = None
+    memory: Memory | None = None
+
+
+class Resources(_Strict):
+    limits: Limits = Limits()
+    reservations: Reservations = Reservations()
+
+
+class Update(_Change):
+    image: Image | None = None
+    env: Env = Field(default_factory=dict, max_length=1000)
+    resources: Resources = Resources()
+    constraints: list[Constraint] | None = Field(default=None, max_length=100)  # the whole list
+    labels: Labels = Field(default_factory=dict, max_length=1000)  # of the service
+    container_labels: Labels = Field(default_factory=dict, max_length=1000)
+    update_config: RolloutConfig | None = None
+    rollback_config: RollbackConfig | None = None
+
+    @model_validator(mode="after")
+    def asks_for_something(self) -> "Update":
+        if not self.model_fields_set - {"version"}:
+            raise ValueError("the update asks for no change: give at least one field")
+        return self
+
+
+class Rollback(_Change):
+    """To a kept revision; without a number, to the one before the present one."""
+
+    revision: StrictInt | None = Field(default=None, ge=1)
+    keep_replicas: bool = True  # scaling is not part of what went wrong, unless one says so
+
+
+class Restart(_Change):
+    """Replace every task by a fresh one of the same spec, by the service's own update_config."""
+
+
+ServiceChange = Scale | Update | Rollback | Restart

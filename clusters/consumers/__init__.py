@@ -1,0 +1,1 @@
+"""WebSockets: the live path's last step, and logs."""

@@ -1,0 +1,336 @@
+"""The inventory's rows, the revisions, and the operations. One row's rules stand on its class."""
+
+import uuid
+from typing import Any
+
+from django.conf import settings
+from django.db import models
+from django.db.models import Q
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from access.policy import Scope
+
+
+class Cluster(models.Model):
+    """A Swarm, reached through its managers' addresses."""
+
+    class State(models.TextChoices):
+        UNKNOWN = "unknown"  # the watcher has not looked yet
+        READY = "ready"
+        NOT_A_SWARM = "not-a-swarm"  # an engine answers, outside Swarm mode
+        NO_LEADER = "no-leader"
+        UNREACHABLE = "unreachable"
+        UNSUPPORTED = "unsupported"
+
+    name = models.SlugField(max_length=64, unique=True)
+    addresses = models.JSONField(default=list)  # ["unix:///…", "tcp://…", "ssh://…"]
+    tls_ca = models.TextField(blank=True)
+    tls_certificate = models.TextField(blank=True)
+    tls_key_sealed = models.BinaryField(blank=True, default=b"")
+    simulated = models.BooleanField(default=False)
+    found_locally = models.BooleanField(default=False)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    # What the watcher last saw.
+    state = models.CharField(max_length=16, choices=State.choices, default=State.UNKNOWN)
+    state_message = models.TextField(blank=True)
+    swarm_id = models.CharField(max_length=64, blank=True)
+    engine_version = models.CharField(max_length=32, blank=True)
+    api_version = models.CharField(max_length=8, blank=True)
+    managers = models.JSONField(default=list)  # [{"address", "error"}]: who answered, who did not
+    seen_at = models.DateTimeField(null=True)  # the last time that the picture was known to be true
+
+    # The watcher's lease: whoever holds it writes the inventory, and proves it by the token.
+    watcher = models.CharField(max_length=128, blank=True)
+    watcher_token = models.BigIntegerField(default=0)
+    watcher_until = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("name",)
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(self.name)
+
+
+class Node(models.Model):
+    """A machine of the Swarm."""
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="nodes")
+    engine_id = models.CharField(max_length=64)
+    hostname = models.CharField(max_length=255)
+    role = models.CharField(max_length=16)  # manager, worker
+    availability = models.CharField(max_length=16)  # active, pause, drain
+    state = models.CharField(max_length=16)  # ready, down, disconnected, unknown
+    message = models.TextField(blank=True)
+    address = models.CharField(max_length=64, blank=True)
+    leader = models.BooleanField(default=False)
+    reachability = models.CharField(max_length=16, blank=True)  # of a manager
+    engine_version = models.CharField(max_length=32, blank=True)
+    platform = models.CharField(max_length=64, blank=True)  # linux/x86_64
+    cpus = models.FloatField(default=0)
+    memory = models.BigIntegerField(default=0)  # bytes
+    labels = models.JSONField(default=dict)
+    version = models.BigIntegerField(default=0)
+
+    class Meta:
+        ordering = ("hostname", "engine_id")
+        constraints = [models.UniqueConstraint(fields=("cluster", "engine_id"), name="node_once")]
+
+    def __str__(self) -> str:
+        return self.hostname
+
+
+class Network(models.Model):
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="networks")
+    engine_id = models.CharField(max_length=64)
+    name = models.CharField(max_length=255)
+    stack = models.CharField(max_length=64, blank=True)
+    driver = models.CharField(max_length=64)
+    scope = models.CharField(max_length=16)  # swarm, local
+    attachable = models.BooleanField(default=False)
+    encrypted = models.BooleanField(default=False)
+    ingress = models.BooleanField(default=False)
+    subnets = models.JSONField(default=list)
+
+    class Meta:
+        ordering = ("name",)
+        constraints = [
+            models.UniqueConstraint(fields=("cluster", "engine_id"), name="network_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+
+class Service(models.Model):
+    """A service as the watcher last saw it; `spec` is the Engine's own, untouched."""
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="services")
+    engine_id = models.CharField(max_length=64)
+    name = models.CharField(max_length=255)
+    stack = models.CharField(max_length=64, blank=True)
+    image = models.CharField(max_length=512)
+    mode = models.CharField(max_length=16)  # replicated, global, replicated-job, global-job
+    desired = models.IntegerField(default=0)
+    running = models.IntegerField(default=0)
+    health = models.CharField(max_length=16, default="unknown")  # see clusters.specs.Health
+    update_state = models.CharField(max_length=32, blank=True)
+    update_message = models.TextField(blank=True)
+    update_started_at = models.DateTimeField(null=True)
+    update_finished_at = models.DateTimeField(null=True)
+    version = models.BigIntegerField()
+    spec = models.JSONField()
+    previous_spec = models.JSONField(null=True)
+    endpoint = models.JSONField(default=dict)
+    template_hash = models.CharField(
+        max_length=64
+    )  # of the task template: tells old tasks from new
+    last_error = models.TextField(blank=True)
+    last_error_at = models.DateTimeField(null=True)
+    placement = models.CharField(max_length=255, blank=True)  # constraints in short
+    created_at = models.DateTimeField()
+    updated_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("name",)
+        constraints = [
+            models.UniqueConstraint(fields=("cluster", "engine_id"), name="service_once")
+        ]
+        indexes = [
+            models.Index(fields=("cluster", "name")),
+            models.Index(fields=("cluster", "stack")),
+        ]
+
+    def __str__(self) -> str:
+        return self.name
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(self.cluster.name, self.stack)
+
+
+class SwarmTask(models.Model):
+    """One task: a container to be, running, or gone. Docker calls it a task; Celery's are elsewhere."""
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="tasks")
+    engine_id = models.CharField(max_length=64)
+    service_engine_id = models.CharField(max_length=64)
+    slot = models.IntegerField(default=0)  # 0 for global services, whose slot is the node
+    node_engine_id = models.CharField(max_length=64, blank=True)
+    state = models.CharField(max_length=16)
+    desired_state = models.CharField(max_length=16)
+    message = models.TextField(blank=True)
+    error = models.TextField(blank=True)
+    exit_code = models.IntegerField(null=True)
+    image = models.CharField(max_length=512, blank=True)
+    container_id = models.CharField(max_length=64, blank=True)
+    template_hash = models.CharField(max_length=64)
+    version = models.BigIntegerField()
+    created_at = models.DateTimeField()
+    state_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("slot", "-created_at")
+        constraints = [models.UniqueConstraint(fields=("cluster", "engine_id"), name="task_once")]
+        indexes = [
+            models.Index(fields=("cluster", "service_engine_id")),
+            models.Index(fields=("cluster", "node_engine_id")),
+        ]
+
+    def __str__(self) -> str:
+        return self.engine_id
+
+
+class Revision(models.Model):
+    """A spec that a service has had. Rollback goes to one of these, never to Swarm's PreviousSpec."""
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="revisions")
+    service_engine_id = models.CharField(max_length=64)
+    number = models.IntegerField()  # 1, 2, 3 … per service
+    version = models.BigIntegerField()  # the service's version when the spec was first seen
+    spec = models.JSONField()
+    spec_hash = models.CharField(max_length=64)
+    operation = models.ForeignKey("Operation", on_delete=models.SET_NULL, null=True)  # that made it
+    seen_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ("-number",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=("cluster", "service_engine_id", "number"), name="revision_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return f"revision {self.number}"
+
+
+class Operation(models.Model):
+    """Something asked of a cluster, from the request to its true result.
+
+    pending → running → succeeded | failed | rolled_back; pending | running → cancelling → cancelled;
+    running → interrupted when nothing can be known. `clusters.states` holds the table. A pending row
+    is also the outbox: the broker's message is a wake-up, and the sweep repeats it.
+    """
+
+    class Kind(models.TextChoices):
+        SCALE = "scale"
+        UPDATE = "update"
+        ROLLBACK = "rollback"
+        RESTART = "restart"
+        SWARM_INIT = "swarm-init"
+
+    class State(models.TextChoices):
+        PENDING = "pending"
+        RUNNING = "running"
+        CANCELLING = "cancelling"
+        SUCCEEDED = "succeeded"
+        FAILED = "failed"
+        ROLLED_BACK = "rolled_back"
+        CANCELLED = "cancelled"
+        INTERRUPTED = "interrupted"
+
+    class Cancel(models.TextChoices):
+        STOP = "stop"  # leave the tasks as they are now
+        BACK = "back"  # return to the spec before the operation
+
+    ACTIVE = (State.PENDING, State.RUNNING, State.CANCELLING)
+
+    id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
+    kind = models.CharField(max_length=16, choices=Kind.choices)
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="operations")
+    target_id = models.CharField(max_length=64)  # the service's engine id
+    target = models.CharField(max_length=255)  # its name, for people
+    stack = models.CharField(max_length=64, blank=True)
+    state = models.CharField(max_length=16, choices=State.choices, default=State.PENDING)
+    change = models.JSONField(default=dict)  # what was asked, in the API's words
+    before = models.JSONField(default=dict)  # the raw spec that the requester saw
+    after = models.JSONField(default=dict)  # the raw spec that is to be
+    base_version = models.BigIntegerField(default=0)
+    sent_version = models.BigIntegerField(null=True)  # read just before sending: set = maybe sent
+    accepted_version = models.BigIntegerField(null=True)  # set = Docker has it
+
+    steps = models.JSONField(default=list)  # [{"name", "state", "at", "message"}]
+    done = models.IntegerField(default=0)
+    total = models.IntegerField(default=0)
+    unit = models.CharField(max_length=16, default="tasks")
+    estimate_at = models.DateTimeField(null=True)  # when it will be done, if it goes on like this
+    error = models.TextField(blank=True)
+    result = models.TextField(blank=True)  # one sentence for people
+    clash = models.JSONField(null=True)  # {"theirs", "yours"}: the differences of a conflict
+
+    requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
+    requested_via = models.CharField(max_length=16)
+    requested_from = models.CharField(max_length=45, blank=True)
+    idempotency_key = models.CharField(max_length=128, null=True)  # noqa: DJ001: null = none, unique
+    cancel = models.CharField(max_length=8, choices=Cancel.choices, blank=True)
+    cancelled_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+    )
+    created_at = models.DateTimeField(db_default=Now())
+    started_at = models.DateTimeField(null=True)
+    finished_at = models.DateTimeField(null=True)
+
+    # The lease of the worker that carries it on, and its fencing token.
+    holder = models.CharField(max_length=128, blank=True)
+    token = models.BigIntegerField(default=0)
+    held_until = models.DateTimeField(null=True)
+    next_step_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        ordering = ("-created_at",)
+        constraints = [
+            models.UniqueConstraint(
+                fields=("cluster", "target_id"),
+                condition=Q(state__in=("pending", "running", "cancelling")),
+                name="one_active_operation_per_target",
+            ),
+            models.UniqueConstraint(
+                fields=("requested_by", "idempotency_key"), name="idempotency_key_once"
+            ),
+        ]
+        indexes = [
+            models.Index(fields=("state", "next_step_at")),
+            models.Index(fields=("cluster", "target_id")),
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.target}"
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(self.cluster.name, self.stack)
+
+    @property
+    def active(self) -> bool:
+        return self.state in self.ACTIVE
+
+    @property
+    def seconds(self) -> float | None:
+        """How long it has run, or ran; None before its start."""
+        if not self.started_at:
+            return None
+        return ((self.finished_at or timezone.now()) - self.started_at).total_seconds()
+
+    def as_json(self) -> dict[str, Any]:
+        """The operation as the API shows it."""
+        return {
+            "id": str(self.id),
+            "kind": self.kind,
+            "cluster": self.cluster.name,
+            "target": self.target,
+            "state": self.state,
+            "progress": {"done": self.done, "total": self.total, "unit": self.unit},
+            "steps": self.steps,
+            "error": self.error,
+            "result": self.result,
+            "requested_by": self.requested_by.get_username(),
+            "created_at": self.created_at,
+            "started_at": self.started_at,
+            "finished_at": self.finished_at,
+        }

@@ -1,0 +1,319 @@
+"""Ask for an operation: authorize, foresee, and write it down with its intent, in one transaction.
+
+Nothing here speaks to an engine. The pending row is the outbox; the message that wakes a worker is
+sent after the commit, and the sweep repeats it if it is lost.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from django.db import IntegrityError, models, transaction
+
+from access import audit
+from access.authorize import Actor, authorize
+from access.models import AuditEntry
+from access.policy import Action
+from clusters import specs
+from clusters.changes import Restart, Rollback, Scale, ServiceChange, Update
+from clusters.models import Cluster, Operation, Revision, Service, SwarmTask
+from clusters.ports import Raw
+from clusters.problems import Busy, Clash, Conflict, Invalid
+from clusters.specs import Difference
+from live import changes as live_changes
+
+Wake = Callable[[str], None]  # tells a worker of an operation's id; must not raise
+
+ACTIONS: dict[type[ServiceChange], tuple[Operation.Kind, Action]] = {
+    Scale: (Operation.Kind.SCALE, Action.SERVICE_SCALE),
+    Update: (Operation.Kind.UPDATE, Action.SERVICE_UPDATE),
+    Rollback: (Operation.Kind.ROLLBACK, Action.SERVICE_ROLLBACK),
+    Restart: (Operation.Kind.RESTART, Action.SERVICE_RESTART),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Preview:
+    """What a change would do, computed from the present picture."""
+
+    service: Service
+    kind: Operation.Kind
+    after: Raw
+    differences: list[Difference]
+    restarts: list[SwarmTask]  # the running tasks that Swarm will replace
+    adds: int  # tasks
+    removes: int
+    warnings: list[str] = field(default_factory=list)
+
+    @property
+    def changes_nothing(self) -> bool:
+        return not self.differences
+
+
+def preview(actor: Actor, service: Service, change: ServiceChange) -> Preview:
+    """Foresee a change. Raises Forbidden, Invalid, or Conflict when `change.version` is stale."""
+    kind, action = ACTIONS[type(change)]
+    authorize(actor.user, action, service.scope)
+    after = _after(service, change)
+    _refuse_stale(service, change, after)
+    before_count, after_count = _count(service.spec), _count(after)
+    running = _running_tasks(service)
+    return Preview(
+        service=service,
+        kind=kind,
+        after=after,
+        differences=specs.differences(service.spec, after),
+        restarts=running if specs.replaces_tasks(service.spec, after) else [],
+        adds=max(0, after_count - before_count),
+        removes=max(0, before_count - after_count),
+        warnings=_warnings(service, change, after),
+    )
+
+
+def request(
+    actor: Actor,
+    service: Service,
+    change: ServiceChange,
+    *,
+    wake: Wake,
+    idempotency_key: str | None = None,
+) -> Operation:
+    """Write the operation down and wake a worker; a repeated key returns the same operation.
+
+    Raises what `preview` raises, and Busy while another operation on the service is under way.
+    """
+    _, action = ACTIONS[type(change)]
+    authorize(actor.user, action, service.scope)
+    if idempotency_key and (known := _by_key(actor, idempotency_key)):
+        return known
+    foreseen = preview(actor, service, change)
+    if foreseen.changes_nothing:
+        raise Invalid("The service is already as you ask: nothing would change.")
+    operation = Operation(
+        kind=foreseen.kind,
+        cluster=service.cluster,
+        target_id=service.engine_id,
+        target=service.name,
+        stack=service.stack,
+        change=change.asked(),
+        before=service.spec,
+        after=foreseen.after,
+        base_version=service.version,
+        idempotency_key=idempotency_key or None,
+    )
+    return write_down(actor, operation, action, wake)
+
+
+def write_down(actor: Actor, operation: Operation, action: Action, wake: Wake) -> Operation:
+    """Save a new operation with its intent, announce it, and wake a worker once it is committed."""
+    operation.requested_by = actor.user
+    operation.requested_via = actor.via
+    operation.requested_from = actor.address
+    try:
+        with transaction.atomic():
+            operation.save(force_insert=True)
+            audit.record(
+                actor,
+                action,
+                AuditEntry.Phase.INTENT,
+                scope=operation.scope,
+                target=operation.target,
+                operation=operation.id,
+                detail={"change": _without_values(operation.change)},
+            )
+            transaction.on_commit(lambda: wake(str(operation.id)))
+            announce(operation)
+    except IntegrityError as error:
+        return _already_there(actor, operation, error)
+    return operation
+
+
+def announce(operation: Operation) -> None:
+    """Number and push the operation's change; call it last in the transaction."""
+    live_changes.record(
+        [
+            live_changes.Touched(
+                operation.cluster.name,
+                "operation",
+                str(operation.id),
+                operation.target_id,
+                operation.stack,
+            )
+        ]
+    )
+
+
+def _already_there(actor: Actor, operation: Operation, error: IntegrityError) -> Operation:
+    """A constraint refused a second row: the same request again, or another one under way."""
+    if operation.idempotency_key and (known := _by_key(actor, operation.idempotency_key)):
+        return known
+    active = Operation.objects.filter(
+        cluster=operation.cluster, target_id=operation.target_id, state__in=Operation.ACTIVE
+    ).first()
+    if active is None:
+        raise error
+    if (
+        active.requested_by == actor.user
+        and active.kind == operation.kind
+        and active.after == operation.after
+    ):
+        return active  # a form sent twice
+    raise Busy(
+        f"{active.get_kind_display()} of {active.target} is still under way: wait for it, or cancel it.",
+        active.id,
+    ) from error
+
+
+def _by_key(actor: Actor, key: str) -> Operation | None:
+    return Operation.objects.filter(requested_by=actor.user, idempotency_key=key).first()
+
+
+def _after(service: Service, change: ServiceChange) -> Raw:
+    try:
+        if isinstance(change, Scale):
+            return specs.scaled(service.spec, change.replicas)
+        if isinstance(change, Update):
+            return specs.updated(released(service), change)
+        if isinstance(change, Restart):
+            return specs.restarted(released(service))
+        return _revision_spec(service, change)
+    except specs.NotScalable as error:
+        raise Invalid(str(error), "replicas") from error
+
+
+def released(service: Service) -> Raw:
+    """The spec with the update_config from before a stopped rollout, so that tasks move again."""
+    if not specs.is_held(service.spec):
+        return service.spec
+    earlier = revisions_of(service).values_list("spec", flat=True)
+    config = next((spec.get("UpdateConfig") for spec in earlier if not specs.is_held(spec)), None)
+    spec = {key: value for key, value in service.spec.items() if key != "UpdateConfig"}
+    return {**spec, "UpdateConfig": config} if config else spec
+
+
+def revisions_of(service: Service) -> models.QuerySet[Revision]:
+    """The kept specs of the service, newest first."""
+    return Revision.objects.filter(cluster=service.cluster, service_engine_id=service.engine_id)
+
+
+def _revision_spec(service: Service, change: Rollback) -> Raw:
+    revision = _revision(service, change.revision)
+    present = specs.spec_hash(service.spec)
+    after = specs.returned_to(service.spec, revision.spec, keep_replicas=change.keep_replicas)
+    if specs.spec_hash(after) == present:  # they differ in nothing but the count
+        after = specs.returned_to(service.spec, revision.spec, keep_replicas=False)
+    return after
+
+
+def _revision(service: Service, number: int | None) -> Revision:
+    """The revision with this number; without one, the newest whose tasks differ from the present."""
+    found = revisions_of(service)
+    if number is not None:
+        revision = found.filter(number=number).first()
+        if revision is None:
+            raise Invalid(f"{service.name} has no revision {number}.", "revision")
+        return revision
+    others = [r for r in found if r.spec_hash != specs.spec_hash(service.spec)]
+    by_template = (r for r in others if specs.replaces_tasks(service.spec, r.spec))
+    revision = next(by_template, others[0] if others else None)
+    if revision is None:
+        raise Invalid(f"{service.name} has no earlier revision to return to.", "revision")
+    return revision
+
+
+def _refuse_stale(service: Service, change: ServiceChange, after: Raw) -> None:
+    """The version also counts rollout progress; only another spec makes it stale."""
+    seen = change.version
+    if seen is None or seen == service.version:
+        return
+    revision = revisions_of(service).filter(version__lte=seen).first()
+    if revision is not None and seen < service.version:
+        if revision.spec_hash == specs.spec_hash(service.spec):
+            return
+        theirs = specs.differences(revision.spec, service.spec)
+    else:
+        theirs = []
+    raise Conflict(Clash(service.version, theirs, specs.differences(service.spec, after)))
+
+
+def _count(spec: Raw) -> int:
+    return specs.replicas_of(spec) or 0
+
+
+def _running_tasks(service: Service) -> list[SwarmTask]:
+    return list(
+        SwarmTask.objects.filter(
+            cluster=service.cluster, service_engine_id=service.engine_id, desired_state="running"
+        )
+    )
+
+
+def _warnings(service: Service, change: ServiceChange, after: Raw) -> list[str]:
+    """What a careful colleague would say before the button is pressed."""
+    found = []
+    if service.update_state in ("updating", "rollback_started"):
+        found.append("A rollout is under way: this change cuts it short.")
+    elif service.health == "paused":
+        found.append(
+            "A rollout is paused: this change lets it go on, with the new tasks as they are."
+        )
+    if isinstance(change, Scale) and change.replicas == 0:
+        found.append("The service will run no task at all.")
+    update = after.get("UpdateConfig") or {}
+    if specs.replaces_tasks(service.spec, after) and update.get("Parallelism") == 0:
+        found.append("The service's parallelism is 0: all tasks are replaced at the same time.")
+    return found
+
+
+def _without_values(change: dict[str, object]) -> dict[str, object]:
+    """The change without the environment's values, which the audit trail must not keep."""
+    env = change.get("env")
+    return {**change, "env": sorted(env)} if isinstance(env, dict) else change
+
+
+def request_cancel(
+    actor: Actor, operation: Operation, how: Operation.Cancel, *, wake: Wake
+) -> Operation:
+    """Cancel: before it was sent, at once; a running rollout by `how`. Raises Forbidden, Invalid."""
+    authorize(actor.user, Action.OPERATION_CANCEL, operation.scope)
+    with transaction.atomic():
+        operation = (
+            Operation.objects.select_for_update(of=("self",))
+            .select_related("cluster")
+            .get(pk=operation.pk)
+        )
+        if not operation.active:
+            raise Invalid(f"The operation has already ended: {operation.get_state_display()}.")
+        if operation.state == Operation.State.CANCELLING and operation.cancel == how:
+            return operation
+        operation.state = Operation.State.CANCELLING
+        operation.cancel, operation.cancelled_by = how, actor.user
+        operation.save(update_fields=["state", "cancel", "cancelled_by"])
+        audit.record(
+            actor,
+            Action.OPERATION_CANCEL,
+            AuditEntry.Phase.INTENT,
+            scope=operation.scope,
+            target=operation.target,
+            operation=operation.id,
+            detail={"how": how},
+        )
+        transaction.on_commit(lambda: wake(str(operation.id)))
+        announce(operation)
+    return operation
+
+
+def request_swarm_init(actor: Actor, cluster: Cluster, advertise: str, *, wake: Wake) -> Operation:
+    """Ask to make the cluster's engine the first manager of a new Swarm."""
+    authorize(actor.user, Action.SWARM_INIT, cluster.scope)
+    if cluster.state != Cluster.State.NOT_A_SWARM:
+        raise Invalid(f"{cluster.name} is not an engine outside Swarm mode.")
+    operation = Operation(
+        kind=Operation.Kind.SWARM_INIT,
+        cluster=cluster,
+        target_id=f"cluster:{cluster.pk}",
+        target=cluster.name,
+        change={"advertise": advertise},
+        unit="engines",
+        total=1,
+    )
+    return write_down(actor, operation, Action.SWARM_INIT, wake)

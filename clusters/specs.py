@@ -1,0 +1,272 @@
+"""The raw spec: the only place that writes into one. Pure functions; the input is never changed.
+
+A Swarm update replaces the whole spec, so whatever is not sent is lost. Every function here takes
+the raw spec as the Engine gave it, copies it, and touches the asked-for paths alone.
+"""
+
+import copy
+import hashlib
+import json
+from dataclasses import dataclass
+from typing import Any
+
+from clusters.changes import Limits, Reservations, RolloutConfig, Update
+from clusters.ports import Raw
+
+OPERATION_LABEL = "io.pilothouse.operation"  # tells a panel that comes back which write was its own
+# Swarm has no "pause": a rollout is held by a delay that nobody lives to see the end of. Its updater
+# starts anew with every write, so at most one more task is replaced before the delay begins.
+HELD_DELAY = 87_600 * 3600 * 10**9  # nanoseconds: ten years
+
+
+class NotScalable(ValueError):
+    """The service's mode has no replica count."""
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """One path of the spec that differs; None means absent. `secret` values are for few eyes."""
+
+    path: str
+    before: Any
+    after: Any
+    secret: bool = False
+
+
+def mode_of(spec: Raw) -> str:
+    """replicated, global, replicated-job or global-job."""
+    names = {
+        "Replicated": "replicated",
+        "Global": "global",
+        "ReplicatedJob": "replicated-job",
+        "GlobalJob": "global-job",
+    }
+    return next((name for key, name in names.items() if key in spec.get("Mode", {})), "replicated")
+
+
+def replicas_of(spec: Raw) -> int | None:
+    """The replica count of a replicated service (1 if the spec leaves it out); None for others."""
+    mode = spec.get("Mode", {})
+    if mode_of(spec) != "replicated":
+        return None
+    return int((mode.get("Replicated") or {}).get("Replicas", 1))
+
+
+def image_of(spec: Raw) -> str:
+    """The image as people name it: without the digest that Swarm pins."""
+    return str(_container(spec).get("Image", "")).split("@", 1)[0]
+
+
+def _container(spec: Raw) -> Raw:
+    container: Raw = spec.get("TaskTemplate", {}).get("ContainerSpec") or {}
+    return container
+
+
+def _plain(spec: Raw) -> Raw:
+    """The spec without our own label, which is no change that anybody asked for."""
+    if OPERATION_LABEL not in (spec.get("Labels") or {}):
+        return spec
+    labels = {k: v for k, v in spec["Labels"].items() if k != OPERATION_LABEL}
+    return {**spec, "Labels": labels}
+
+
+def fingerprint(value: Any) -> str:
+    """SHA-256 of the canonical JSON."""
+    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def spec_hash(spec: Raw) -> str:
+    """The identity of a spec, our own label left out."""
+    return fingerprint(_plain(spec))
+
+
+def operation_of(spec: Raw) -> str:
+    """The id of the operation that wrote the spec; "" if it was not the panel."""
+    return str((spec.get("Labels") or {}).get(OPERATION_LABEL, ""))
+
+
+def marked(spec: Raw, operation_id: str) -> Raw:
+    """The spec with the operation's id as a label. A service label restarts no task."""
+    return {**spec, "Labels": {**(spec.get("Labels") or {}), OPERATION_LABEL: operation_id}}
+
+
+# --- Changes -------------------------------------------------------------------------------------
+
+
+def scaled(spec: Raw, replicas: int) -> Raw:
+    """The spec with another replica count. Raises NotScalable for global services and jobs."""
+    mode = mode_of(spec)
+    if mode != "replicated":
+        raise NotScalable(
+            f"A {mode} service has no replica count: Swarm decides how many tasks it runs."
+        )
+    new = copy.deepcopy(spec)
+    new["Mode"]["Replicated"] = {**(new["Mode"]["Replicated"] or {}), "Replicas": replicas}
+    return new
+
+
+def restarted(spec: Raw) -> Raw:
+    """The spec with ForceUpdate counted up, which replaces every task."""
+    new = copy.deepcopy(spec)
+    new["TaskTemplate"]["ForceUpdate"] = new["TaskTemplate"].get("ForceUpdate", 0) + 1
+    return new
+
+
+def returned_to(spec: Raw, revision: Raw, *, keep_replicas: bool) -> Raw:
+    """The revision's spec, with the present replica count if asked and if both have one."""
+    new = copy.deepcopy(_plain(revision))
+    replicas = replicas_of(spec)
+    if keep_replicas and replicas is not None and replicas_of(new) is not None:
+        new = scaled(new, replicas)
+    return new
+
+
+def held(spec: Raw) -> Raw:
+    """The spec whose rollout stands still after at most one more task, until it is released."""
+    new = copy.deepcopy(spec)
+    new["UpdateConfig"] = {**(new.get("UpdateConfig") or {}), "Parallelism": 1, "Delay": HELD_DELAY}
+    return new
+
+
+def is_held(spec: Raw) -> bool:
+    """Whether a stopped rollout left the service's updater standing still."""
+    return bool((spec.get("UpdateConfig") or {}).get("Delay") == HELD_DELAY)
+
+
+def updated(spec: Raw, change: Update) -> Raw:
+    """The spec with the asked-for fields changed, and nothing else."""
+    new = copy.deepcopy(spec)
+    asked = change.model_fields_set
+    template = new["TaskTemplate"]
+    container = template["ContainerSpec"]
+    if change.image is not None:
+        container["Image"] = change.image
+    if change.env:
+        _set_or_remove(container, "Env", _env_list(container.get("Env") or [], change.env))
+    if change.labels:
+        new["Labels"] = _merged(new.get("Labels") or {}, change.labels)
+    if change.container_labels:
+        _set_or_remove(
+            container, "Labels", _merged(container.get("Labels") or {}, change.container_labels)
+        )
+    if change.constraints is not None:
+        _set_constraints(template, change.constraints)
+    if "resources" in asked:
+        _set_resources(template, change)
+    if change.update_config is not None:
+        new["UpdateConfig"] = _rollout(new.get("UpdateConfig"), change.update_config)
+    if change.rollback_config is not None:
+        new["RollbackConfig"] = _rollout(new.get("RollbackConfig"), change.rollback_config)
+    return new
+
+
+def _set_or_remove(where: Raw, key: str, value: Any) -> None:
+    """An empty list or map is left out, as the Engine itself leaves it out."""
+    if value:
+        where[key] = value
+    else:
+        where.pop(key, None)
+
+
+def _env_list(present: list[str], change: dict[str, str | None]) -> list[str]:
+    """Changed variables keep their place, new ones come last, nulls go."""
+    kept = []
+    for entry in present:
+        name = entry.split("=", 1)[0]
+        if name not in change:
+            kept.append(entry)
+        elif change[name] is not None:
+            kept.append(f"{name}={change[name]}")
+    known = {entry.split("=", 1)[0] for entry in present}
+    return kept + [
+        f"{name}={value}"
+        for name, value in change.items()
+        if value is not None and name not in known
+    ]
+
+
+def _merged(present: dict[str, str], change: dict[str, str | None]) -> dict[str, str]:
+    merged = {**present, **change}
+    return {name: value for name, value in merged.items() if value is not None}
+
+
+def _set_constraints(template: Raw, constraints: list[str]) -> None:
+    placement = template.setdefault("Placement", {})
+    _set_or_remove(placement, "Constraints", list(constraints))
+
+
+def _set_resources(template: Raw, change: Update) -> None:
+    for key, part in (
+        ("Limits", change.resources.limits),
+        ("Reservations", change.resources.reservations),
+    ):
+        if part.model_fields_set:
+            resources = template.setdefault("Resources", {})
+            _set_or_remove(resources, key, _amounts(resources.get(key) or {}, part))
+
+
+def _amounts(present: Raw, change: Limits | Reservations) -> Raw:
+    new = dict(present)
+    names = {"cpus": "NanoCPUs", "memory": "MemoryBytes", "pids": "Pids"}
+    for field in change.model_fields_set:
+        value = getattr(change, field)
+        if field == "cpus" and value is not None:
+            value = round(value * 10**9)
+        _set_or_remove(new, names[field], value)
+    return new
+
+
+def _rollout(present: Raw | None, change: RolloutConfig) -> Raw:
+    names = {
+        "parallelism": "Parallelism",
+        "delay": "Delay",
+        "failure_action": "FailureAction",
+        "monitor": "Monitor",
+        "max_failure_ratio": "MaxFailureRatio",
+        "order": "Order",
+    }
+    # A service without the section has the Engine's defaults; ours are the same, written out.
+    fields = change.model_fields_set if present else names.keys()
+    return {**(present or {}), **{names[field]: getattr(change, field) for field in fields}}
+
+
+# --- What a change means -------------------------------------------------------------------------
+
+
+def replaces_tasks(before: Raw, after: Raw) -> bool:
+    """Whether Swarm will replace the running tasks: it compares the task templates."""
+    return bool(before.get("TaskTemplate") != after.get("TaskTemplate"))
+
+
+def differences(before: Raw, after: Raw) -> list[Difference]:
+    """Every path in which two specs differ, our own label left out. Env is compared by name."""
+    found: list[Difference] = []
+    _compare("", _plain(before), _plain(after), found)
+    return found
+
+
+def _compare(path: str, before: Any, after: Any, found: list[Difference]) -> None:
+    if before == after:
+        return
+    if path.endswith("ContainerSpec.Env"):
+        before, after = _by_name(before), _by_name(after)
+    if isinstance(before, dict) and isinstance(after, dict):
+        for key in sorted(before.keys() | after.keys()):
+            _compare(f"{path}.{key}" if path else key, before.get(key), after.get(key), found)
+    else:
+        found.append(Difference(path, before, after, secret="ContainerSpec.Env" in path))
+
+
+def _by_name(env: list[str] | None) -> dict[str, str]:
+    return dict(entry.partition("=")[::2] for entry in env or [])
+
+
+def redacted(spec: Raw) -> Raw:
+    """The spec for those who may not see environment values."""
+    env = _container(spec).get("Env")
+    if not env:
+        return spec
+    new = copy.deepcopy(spec)
+    new["TaskTemplate"]["ContainerSpec"]["Env"] = [f"{entry.split('=', 1)[0]}=•••" for entry in env]
+    return new

@@ -1,0 +1,7 @@
+"""What every page's shell needs."""
+
+from django.http import HttpRequest
+
+
+def shell(request: HttpRequest) -> dict[str, object]:
+    return {}

@@ -1,0 +1,151 @@
+"""Settings, all by environment variables. docs/configuration.md lists and explains each."""
+
+from pathlib import Path
+
+import environ
+from csp.constants import NONE, SELF
+
+BASE_DIR = Path(__file__).resolve().parent.parent
+env = environ.Env()
+
+# --- The process ---------------------------------------------------------------------------------
+DEBUG = env.bool("PILOTHOUSE_DEBUG", default=False)
+SECRET_KEY = env.str(
+    "PILOTHOUSE_SECRET_KEY", default="only-for-tests-and-commands-without-a-session"
+)
+ALLOWED_HOSTS = env.list("PILOTHOUSE_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
+CSRF_TRUSTED_ORIGINS = env.list("PILOTHOUSE_TRUSTED_ORIGINS", default=[])
+# Where the embedded database, broker and logs of `make run` live.
+STATE_DIR = Path(env.str("PILOTHOUSE_STATE_DIR", default=str(BASE_DIR / "var")))
+
+INSTALLED_APPS = [
+    "controlpanel.apps.ControlPanelConfig",
+    "clusters.apps.ClustersConfig",
+    "access.apps.AccessConfig",
+    "live.apps.LiveConfig",
+    "channels",
+    "django_htmx",
+    "ninja",  # its Swagger page is served from our own static files
+    "django.contrib.auth",
+    "django.contrib.contenttypes",
+    "django.contrib.humanize",
+    "django.contrib.messages",
+    "django.contrib.sessions",
+    "django.contrib.staticfiles",
+]
+
+MIDDLEWARE = [
+    "django.middleware.security.SecurityMiddleware",
+    "whitenoise.middleware.WhiteNoiseMiddleware",
+    "django.middleware.gzip.GZipMiddleware",
+    "django.contrib.sessions.middleware.SessionMiddleware",
+    "django.middleware.common.CommonMiddleware",
+    "django.middleware.csrf.CsrfViewMiddleware",
+    "django.contrib.auth.middleware.AuthenticationMiddleware",
+    "django.contrib.messages.middleware.MessageMiddleware",
+    "django.middleware.clickjacking.XFrameOptionsMiddleware",
+    "csp.middleware.CSPMiddleware",
+    "django_htmx.middleware.HtmxMiddleware",
+    "controlpanel.middleware.failures_in_words",
+]
+
+ROOT_URLCONF = "controlpanel.urls"
+ASGI_APPLICATION = "controlpanel.asgi.application"
+TEMPLATES = [
+    {
+        "BACKEND": "django.template.backends.django.DjangoTemplates",
+        "DIRS": [BASE_DIR / "templates"],
+        "APP_DIRS": True,
+        "OPTIONS": {
+            "context_processors": [
+                "django.template.context_processors.request",
+                "django.contrib.auth.context_processors.auth",
+                "django.contrib.messages.context_processors.messages",
+                "controlpanel.context.shell",
+            ],
+            "builtins": ["clusters.templatetags.swarm"],
+        },
+    }
+]
+
+# --- The database: PostgreSQL is the truth, and its NOTIFY is the bus ----------------------------
+DATABASES = {"default": env.db("DATABASE_URL", default="postgres:///pilothouse")}
+DATABASES["default"].setdefault("OPTIONS", {})
+DATABASES["default"]["OPTIONS"].setdefault("connect_timeout", 5)
+DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
+DATABASES["default"]["CONN_MAX_AGE"] = 60
+DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
+
+# --- Celery: its messages are wake-ups, the rows in PostgreSQL are the truth ---------------------
+CELERY_BROKER_URL = env.str(
+    "CELERY_BROKER_URL", default=env.str("REDIS_URL", default="redis://localhost:6379/0")
+)
+CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
+CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 5, "socket_connect_timeout": 2}
+CELERY_BROKER_CONNECTION_TIMEOUT = 2
+CELERY_TASK_IGNORE_RESULT = True
+CELERY_TASK_PUBLISH_RETRY = (
+    False  # a broker that is away must not hold a request; the sweep resends
+)
+CELERY_WORKER_PREFETCH_MULTIPLIER = 1
+CELERY_TASK_ACKS_LATE = True
+CELERY_WORKER_HIJACK_ROOT_LOGGER = False
+CELERY_TIMEZONE = "UTC"
+
+# --- People --------------------------------------------------------------------------------------
+AUTH_USER_MODEL = "access.User"
+LOGIN_URL = "access:sign-in"
+LOGIN_REDIRECT_URL = "/"
+SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_SECURE = env.bool("PILOTHOUSE_HTTPS", default=False)
+CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE
+SESSION_COOKIE_HTTPONLY = True
+SECURE_CONTENT_TYPE_NOSNIFF = True
+X_FRAME_OPTIONS = "DENY"
+if SESSION_COOKIE_SECURE:
+    SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
+    SECURE_HSTS_SECONDS = 31_536_000
+AUTH_PASSWORD_VALIDATORS = [
+    {
+        "NAME": "django.contrib.auth.password_validation.MinimumLengthValidator",
+        "OPTIONS": {"min_length": 12},
+    },
+    {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
+]
+CONTENT_SECURITY_POLICY = {
+    "DIRECTIVES": {
+        "default-src": [SELF],
+        "img-src": [SELF, "data:"],
+        "connect-src": [SELF],
+        "frame-ancestors": [NONE],
+        "base-uri": [NONE],
+        "form-action": [SELF],
+        "object-src": [NONE],
+    }
+}
+
+# --- Static files --------------------------------------------------------------------------------
+STATIC_URL = "/static/"
+STATIC_ROOT = BASE_DIR / "staticfiles"
+STATICFILES_DIRS = [BASE_DIR / "static"]
+WHITENOISE_USE_FINDERS = True  # a fresh clone serves without a collectstatic
+
+# --- Swarm ---------------------------------------------------------------------------------------
+# The local engine is found by itself; a cluster elsewhere is registered in the panel.
+DOCKER_HOST = env.str("DOCKER_HOST", default="unix:///var/run/docker.sock")
+ENGINE_TIMEOUT = env.float("PILOTHOUSE_ENGINE_TIMEOUT", default=5.0)  # seconds, for every call
+OPERATION_LEASE = env.float("PILOTHOUSE_OPERATION_LEASE", default=20.0)  # seconds
+WATCHER_LEASE = env.float("PILOTHOUSE_WATCHER_LEASE", default=10.0)  # seconds
+
+# --- Words and numbers ---------------------------------------------------------------------------
+LANGUAGE_CODE = "en-gb"
+TIME_ZONE = env.str("TZ", default="UTC")
+USE_TZ = True
+
+LOGGING = {
+    "version": 1,
+    "disable_existing_loggers": False,
+    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
+    "root": {"handlers": ["stderr"], "level": env.str("PILOTHOUSE_LOG_LEVEL", default="INFO")},
+}

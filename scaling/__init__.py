@@ -1,0 +1,1 @@
+"""Autoscaling: policies, the decision, schedules, backtests."""
