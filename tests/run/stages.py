@@ -1,0 +1,85 @@
+"""The stages, in the order in which they run: quick ones first."""
+
+import secrets
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+BIN = Path(sys.executable).parent
+MANAGE = (sys.executable, "manage.py")
+
+# `check --deploy` judges settings as a production server has them.
+PRODUCTION = {
+    "PILOTHOUSE_SECRET_KEY": secrets.token_urlsafe(60),
+    "PILOTHOUSE_HTTPS": "true",
+    "PILOTHOUSE_ALLOWED_HOSTS": "panel.example.org",
+    "PILOTHOUSE_TRUSTED_ORIGINS": "https://panel.example.org",
+}
+
+
+@dataclass(frozen=True)
+class Tool:
+    """Commands that each must end with status 0; their output is shown if one does not."""
+
+    name: str
+    commands: tuple[tuple[str, ...], ...]
+    environment: Mapping[str, str] = field(default_factory=dict)
+
+
+@dataclass(frozen=True)
+class Suite:
+    """Folders of tests for one run of pytest, with a PostgreSQL in DATABASE_URL.
+
+    `packaged` asks for the system's PostgreSQL instead of the wheel's.
+    """
+
+    name: str
+    folders: tuple[str, ...]
+    packaged: bool = False
+
+
+Stage = Tool | Suite
+
+
+def _bin(name: str, *arguments: str) -> tuple[str, ...]:
+    return (str(BIN / name), *arguments)
+
+
+def templates() -> tuple[str, ...]:
+    return tuple(str(path.relative_to(ROOT)) for path in sorted(ROOT.glob("templates/**/*.html")))
+
+
+def format_templates(*options: str) -> tuple[str, ...]:
+    return _bin("djade", "--target-version", "5.2", *options, *templates())
+
+
+def stages() -> tuple[Stage, ...]:
+    return (
+        Tool("lint", (_bin("ruff", "check", "--quiet", "."),
+                      _bin("ruff", "format", "--check", "--quiet", "."),
+                      format_templates("--check"))),
+        Tool("types", (_bin("mypy", "."),)),
+        Tool("imports", (_bin("lint-imports"),)),
+        Tool("dependencies", (_bin("deptry", "."),)),
+        Tool("migrations", ((*MANAGE, "makemigrations", "--check", "--dry-run"),)),
+        Tool("deployment", ((*MANAGE, "check", "--deploy", "--fail-level", "WARNING"),),
+             PRODUCTION),
+        Suite("unit", ("tests/unit",)),
+        Suite("supervisor", ("tests/supervisor",)),
+        Suite("contract", ("tests/contract", "tests/simulator")),
+        Suite("integration", ("tests/integration",), packaged=True),
+        Suite("browser", ("tests/browser",)),
+    )  # fmt: skip
+
+
+def unclaimed_folders(root: Path = ROOT) -> list[str]:
+    """Folders with tests that no stage runs."""
+    claimed = {folder for stage in stages() if isinstance(stage, Suite) for folder in stage.folders}
+    found = {
+        str(folder.relative_to(root))
+        for folder in (root / "tests").iterdir()
+        if folder.is_dir() and any(folder.rglob("test_*.py"))
+    }
+    return sorted(found - claimed)
