@@ -3,6 +3,7 @@
 Views, the API, consumers, Celery tasks and commands all ask `authorize`. Deny by default.
 """
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 from access.models import Grant, User
@@ -35,13 +36,18 @@ def grants_of(user: User) -> list[Grant]:
     return list(Grant.objects.filter(user_id=user.pk, user__is_active=True))
 
 
-def allowed(user: User, scope: Scope = EVERYWHERE) -> frozenset[Action]:
-    """Every action that the user may do in `scope`."""
+def allowed_by(grants: Iterable[Grant], scope: Scope) -> frozenset[Action]:
+    """Every action that the grants allow in `scope`: for many scopes at the price of one reading."""
     actions: frozenset[Action] = frozenset()
-    for grant in grants_of(user):
+    for grant in grants:
         if grant.scope.holds(scope):
             actions |= ALLOWED[Role(grant.role)]
     return actions
+
+
+def allowed(user: User, scope: Scope = EVERYWHERE) -> frozenset[Action]:
+    """Every action that the user may do in `scope`."""
+    return allowed_by(grants_of(user), scope)
 
 
 def may(user: User, action: Action, scope: Scope = EVERYWHERE) -> bool:

@@ -103,7 +103,7 @@ class ClusterSummary:
 
 def cluster_summary(user: User, cluster: Cluster) -> ClusterSummary:
     services = services_seen_by(user, cluster)
-    health = dict(services.order_by().values_list("health").annotate(Count("pk")))
+    health = service_health(user, cluster)
     tasks = services.aggregate(running=Sum("running", default=0), desired=Sum("desired", default=0))
     nodes = cluster.nodes.aggregate(all=Count("pk"), ready=Count("pk", filter=Q(state="ready")))
     return ClusterSummary(
@@ -162,6 +162,12 @@ def services_seen_by(user: User, cluster: Cluster) -> QuerySet[Service]:
     return Service.objects.filter(visible, cluster=cluster).select_related("cluster")
 
 
+def service_health(user: User, cluster: Cluster) -> dict[str, int]:
+    """Health → how many of the services that the user sees are in it; zeros left out."""
+    services = services_seen_by(user, cluster).order_by()
+    return dict(services.values_list("health").annotate(Count("pk")))
+
+
 def service_seen_by(user: User, cluster: Cluster, name: str) -> Service:
     """By name or by engine id. Raises NotFound, also for one that the user may not see."""
     found = services_seen_by(user, cluster).filter(Q(name=name) | Q(engine_id=name)).first()
@@ -211,7 +217,7 @@ def service_page(
         page=page,
         pages=pages,
         query=query,
-        by_health=dict(visible.order_by().values_list("health").annotate(Count("pk"))),
+        by_health=service_health(user, cluster),
         stacks=list(visible.order_by("stack").values_list("stack", flat=True).distinct()),
     )
 

@@ -1,0 +1,125 @@
+"""What each fragment of a page is rendered with: the views and the live push use the same ones.
+
+One function per template of `templates/clusters/_*.html`, named as its root element's id. Whoever
+calls has made sure that the user may see the object; `may` is what they may do with it.
+"""
+
+from typing import Any
+
+from access.authorize import allowed, allowed_by, grants_of
+from access.models import User
+from clusters import selectors, specs
+from clusters.models import Cluster, Node, Operation, Revision, Service
+
+Context = dict[str, Any]
+
+
+# --- Services ------------------------------------------------------------------------------------
+
+
+def service_row(user: User, service: Service) -> Context:
+    return {"service": service, "may": allowed(user, service.scope)}
+
+
+def service_rows(user: User, services: list[Service]) -> list[Context]:
+    """Many rows for one reading of the user's grants."""
+    grants = grants_of(user)
+    return [{"service": s, "may": allowed_by(grants, s.scope)} for s in services]
+
+
+def service_totals(user: User, cluster: Cluster) -> Context:
+    by_health = selectors.service_health(user, cluster)
+    return {"cluster": cluster, "by_health": by_health, "total": sum(by_health.values())}
+
+
+def service_head(user: User, service: Service) -> Context:
+    return {
+        "service": service,
+        "cluster": service.cluster,
+        "may": allowed(user, service.scope),
+        "freshness": selectors.freshness(service.cluster),
+        "active": selectors.operation_list(user, state="active", service=service).first(),
+    }
+
+
+def task_matrix(service: Service) -> Context:
+    return {"service": service, "slots": selectors.task_matrix(service)}
+
+
+def task_list(service: Service) -> Context:
+    return {"service": service, "slots": selectors.task_matrix(service)}
+
+
+def service_operations(user: User, service: Service) -> Context:
+    operations = selectors.operation_list(user, service=service)
+    return {"service": service, "operations": list(operations[:50])}
+
+
+def revisions(user: User, service: Service) -> Context:
+    """Each revision with its differences to the present spec: what a rollback to it would undo."""
+    kept = list(selectors.revisions_of(service)[:50])
+    return {
+        "service": service,
+        "may": allowed(user, service.scope),
+        "revisions": [_revision(service, revision) for revision in kept],
+    }
+
+
+def _revision(service: Service, revision: Revision) -> Context:
+    return {
+        "revision": revision,
+        "differences": specs.differences(service.spec, revision.spec),
+        "present": revision.spec_hash == specs.spec_hash(service.spec),
+        "image": specs.image_of(revision.spec),
+        "replicas": specs.replicas_of(revision.spec),
+    }
+
+
+# --- Clusters ------------------------------------------------------------------------------------
+
+
+def cluster_head(user: User, cluster: Cluster) -> Context:
+    return {
+        "summary": selectors.cluster_summary(user, cluster),
+        "may": allowed(user, cluster.scope),
+    }
+
+
+def node_row(cluster: Cluster, node: Node) -> Context:
+    """`node` is one of `selectors.nodes_of`: it knows how many tasks run on it."""
+    return {"cluster": cluster, "node": node}
+
+
+def cluster_card(user: User, cluster: Cluster) -> Context:
+    return {"summary": selectors.cluster_summary(user, cluster)}
+
+
+def freshness(cluster: Cluster) -> Context:
+    return {"cluster": cluster, "freshness": selectors.freshness(cluster)}
+
+
+# --- Operations ----------------------------------------------------------------------------------
+
+
+def operation_row(user: User, operation: Operation) -> Context:
+    return {"operation": operation, "may": allowed(user, operation.scope)}
+
+
+def operation_rows(user: User, operations: list[Operation]) -> list[Context]:
+    """Many rows for one reading of the user's grants."""
+    grants = grants_of(user)
+    return [{"operation": o, "may": allowed_by(grants, o.scope)} for o in operations]
+
+
+def operation(user: User, operation: Operation) -> Context:
+    """`clash` is {"theirs", "yours"}, lists of differences, after a conflict; else None."""
+    return {
+        "operation": operation,
+        "may": allowed(user, operation.scope),
+        "differences": specs.differences(operation.before, operation.after),
+        "clash": operation.clash,
+    }
+
+
+def tray(user: User) -> Context:
+    return {"operations": selectors.tray(user)}
