@@ -17,7 +17,7 @@ _lock = threading.Lock()
 
 
 def connection_of(cluster: Cluster) -> Connection:
-    """How to reach the cluster. Raises EngineUnreachable when its private key cannot be unsealed."""
+    """How to reach the cluster. Raises EngineUnreachable when its key cannot be unsealed."""
     return Connection(tuple(cluster.addresses), _tls_of(cluster), settings.ENGINE_TIMEOUT)
 
 
@@ -25,7 +25,7 @@ def _tls_of(cluster: Cluster) -> TLSMaterial | None:
     if not cluster.tls_ca:
         return None
     try:
-        key = unseal(cluster.tls_key_sealed)
+        key = unseal(bytes(cluster.tls_key_sealed))
     except CannotUnseal as error:
         raise EngineUnreachable(f"{cluster.name} cannot be reached: {error}") from error
     return TLSMaterial(cluster.tls_ca, cluster.tls_certificate, key)
