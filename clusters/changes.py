@@ -156,4 +156,8 @@ class Restart(_Change):
     """Replace every task by a fresh one of the same spec, by the service's own update_config."""
 
 
-ServiceChange = Scale | Update | Rollback | Restart
+class Resume(_Change):
+    """Let a rollout go on that was stopped half way."""
+
+
+ServiceChange = Scale | Update | Rollback | Restart | Resume

@@ -223,6 +223,7 @@ class Operation(models.Model):
         UPDATE = "update"
         ROLLBACK = "rollback"
         RESTART = "restart"
+        RESUME = "resume"
         SWARM_INIT = "swarm-init"
 
     class State(models.TextChoices):

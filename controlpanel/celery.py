@@ -9,3 +9,9 @@ os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlpanel.settings")
 app = Celery("controlpanel")
 app.config_from_object("django.conf:settings", namespace="CELERY")
 app.autodiscover_tasks()
+
+# Two beats at once do no harm: each of these only wakes what is due, and claims decide who acts.
+app.conf.beat_schedule = {
+    "sweep": {"task": "clusters.tasks.sweep", "schedule": 2.0, "options": {"expires": 2.0}},
+    "prune": {"task": "clusters.tasks.prune", "schedule": 600.0, "options": {"expires": 60.0}},
+}

@@ -47,7 +47,7 @@ class Migration(migrations.Migration):
             name='Operation',
             fields=[
                 ('id', models.UUIDField(default=uuid.uuid4, editable=False, primary_key=True, serialize=False)),
-                ('kind', models.CharField(choices=[('scale', 'Scale'), ('update', 'Update'), ('rollback', 'Rollback'), ('restart', 'Restart'), ('swarm-init', 'Swarm Init')], max_length=16)),
+                ('kind', models.CharField(choices=[('scale', 'Scale'), ('update', 'Update'), ('rollback', 'Rollback'), ('restart', 'Restart'), ('resume', 'Resume'), ('swarm-init', 'Swarm Init')], max_length=16)),
                 ('target_id', models.CharField(max_length=64)),
                 ('target', models.CharField(max_length=255)),
                 ('stack', models.CharField(blank=True, max_length=64)),

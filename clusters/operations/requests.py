@@ -14,7 +14,7 @@ from access.authorize import Actor, authorize
 from access.models import AuditEntry
 from access.policy import Action
 from clusters import specs
-from clusters.changes import Restart, Rollback, Scale, ServiceChange, Update
+from clusters.changes import Restart, Resume, Rollback, Scale, ServiceChange, Update
 from clusters.models import Cluster, Operation, Revision, Service, SwarmTask
 from clusters.ports import Raw
 from clusters.problems import Busy, Clash, Conflict, Invalid
@@ -28,6 +28,7 @@ ACTIONS: dict[type[ServiceChange], tuple[Operation.Kind, Action]] = {
     Update: (Operation.Kind.UPDATE, Action.SERVICE_UPDATE),
     Rollback: (Operation.Kind.ROLLBACK, Action.SERVICE_ROLLBACK),
     Restart: (Operation.Kind.RESTART, Action.SERVICE_RESTART),
+    Resume: (Operation.Kind.RESUME, Action.SERVICE_UPDATE),
 }
 
 
@@ -56,13 +57,12 @@ def preview(actor: Actor, service: Service, change: ServiceChange) -> Preview:
     after = _after(service, change)
     _refuse_stale(service, change, after)
     before_count, after_count = _count(service.spec), _count(after)
-    running = _running_tasks(service)
     return Preview(
         service=service,
         kind=kind,
         after=after,
         differences=specs.differences(service.spec, after),
-        restarts=running if specs.replaces_tasks(service.spec, after) else [],
+        restarts=_restarts(service, change, after),
         adds=max(0, after_count - before_count),
         removes=max(0, before_count - after_count),
         warnings=_warnings(service, change, after),
@@ -175,6 +175,8 @@ def _after(service: Service, change: ServiceChange) -> Raw:
             return specs.updated(released(service), change)
         if isinstance(change, Restart):
             return specs.restarted(released(service))
+        if isinstance(change, Resume):
+            return released(service)
         return _revision_spec(service, change)
     except specs.NotScalable as error:
         raise Invalid(str(error), "replicas") from error
@@ -205,14 +207,23 @@ def _revision_spec(service: Service, change: Rollback) -> Raw:
 
 
 def _revision(service: Service, number: int | None) -> Revision:
-    """The revision with this number; without one, the newest whose tasks differ from the present."""
+    """The revision with this number; without one, the newest other one that did not fail.
+
+    Among those it prefers one with another task template: after a scale, "back" means the tasks.
+    """
     found = revisions_of(service)
     if number is not None:
         revision = found.filter(number=number).first()
         if revision is None:
             raise Invalid(f"{service.name} has no revision {number}.", "revision")
         return revision
-    others = [r for r in found if r.spec_hash != specs.spec_hash(service.spec)]
+    bad = (Operation.State.FAILED, Operation.State.ROLLED_BACK)
+    others = [
+        r
+        for r in found.select_related("operation")
+        if r.spec_hash != specs.spec_hash(service.spec)
+        and not (r.operation and r.operation.state in bad)
+    ]
     by_template = (r for r in others if specs.replaces_tasks(service.spec, r.spec))
     revision = next(by_template, others[0] if others else None)
     if revision is None:
@@ -237,6 +248,16 @@ def _refuse_stale(service: Service, change: ServiceChange, after: Raw) -> None:
 
 def _count(spec: Raw) -> int:
     return specs.replicas_of(spec) or 0
+
+
+def _restarts(service: Service, change: ServiceChange, after: Raw) -> list[SwarmTask]:
+    """The running tasks that Swarm will replace."""
+    running = _running_tasks(service)
+    if specs.replaces_tasks(service.spec, after):
+        return running
+    if isinstance(change, Resume):  # those that the stopped rollout had not reached
+        return [task for task in running if task.template_hash != service.template_hash]
+    return []
 
 
 def _running_tasks(service: Service) -> list[SwarmTask]:
@@ -277,7 +298,7 @@ def request_cancel(
     authorize(actor.user, Action.OPERATION_CANCEL, operation.scope)
     with transaction.atomic():
         operation = (
-            Operation.objects.select_for_update(of=("self",))
+            Operation.objects.select_for_update(of=("self",), no_key=True)
             .select_related("cluster")
             .get(pk=operation.pk)
         )

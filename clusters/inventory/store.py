@@ -1,0 +1,285 @@
+"""Write what differs between the engine's answers and the rows, and number it. Nothing else.
+
+What was written last is remembered by version, so an answer that brings nothing new costs no query.
+"""
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from django.db import models, transaction
+from live import changes
+from live.changes import Touched
+
+from clusters import readings
+from clusters.inventory import lease, revisions
+from clusters.models import Cluster, Network, Node, Service, SwarmTask
+from clusters.ports import EngineFacts, Raw
+
+Known = tuple[Any, ...]
+BATCH = 500  # rows an INSERT
+
+
+class Store:
+    """The rows of one cluster, as their watcher writes them."""
+
+    def __init__(self, cluster: Cluster, token: int) -> None:
+        self.cluster, self.token = cluster, token
+        self.ready_nodes: set[str] = set()
+        self._tasks: dict[str, dict[str, int]] = {}  # service id → task id → version
+        self._services: dict[str, Known] = {}
+        self._listed: dict[str, tuple[int, int]] = {}  # (version, running) as the cheap list told
+        self._nodes: dict[str, Known] = {}
+        self._networks: dict[str, Known] = {}
+        self._load()
+
+    def _load(self) -> None:
+        """What a predecessor wrote; whatever differs from now on is a change."""
+        tasks = SwarmTask.objects.filter(cluster=self.cluster)
+        for service, task, version in tasks.values_list(
+            "service_engine_id", "engine_id", "version"
+        ):
+            self._tasks.setdefault(service, {})[task] = version
+        for key in self.cluster.services.values_list("engine_id", flat=True):
+            self._services[key] = ()
+        for node in self.cluster.nodes.all():
+            self._nodes[node.engine_id] = ()
+            if node.state == "ready":
+                self.ready_nodes.add(node.engine_id)
+        for key in self.cluster.networks.values_list("engine_id", flat=True):
+            self._networks[key] = ()
+
+    # --- Services and their tasks ----------------------------------------------------------------
+
+    def service_ids(self) -> set[str]:
+        return set(self._services)
+
+    def is_as_listed(self, raw: Raw) -> bool:
+        """Whether the list of services says the same of this one as when its tasks were last read."""
+        return self._listed.get(raw["ID"]) == _listed(raw)
+
+    def task_version(self, service_id: str, task_id: str) -> int | None:
+        return self._tasks.get(service_id, {}).get(task_id)
+
+    def services_on(self, node_ids: Iterable[str]) -> set[str]:
+        tasks = SwarmTask.objects.filter(cluster=self.cluster, node_engine_id__in=list(node_ids))
+        return set(tasks.values_list("service_engine_id", flat=True)) & self._services.keys()
+
+    def write_services(
+        self, services: Iterable[Raw], tasks: Mapping[str, list[Raw]], removed: Iterable[str] = ()
+    ) -> set[str]:
+        """Store these services with all of their tasks; returns the ids of those that differed."""
+        batch = _Batch(self.cluster.name)
+        for raw in services:
+            self._compare_service(raw, tasks.get(raw["ID"], []), batch)
+        for service_id in removed:
+            self._compare_removed(service_id, batch)
+        if batch.touched:
+            self._commit(batch)
+        self._listed.update(batch.listed)
+        return batch.service_ids
+
+    def _compare_service(self, raw: Raw, tasks: list[Raw], batch: "_Batch") -> None:
+        service_id, version = raw["ID"], raw["Version"]["Index"]
+        stack = readings.stack_of(raw["Spec"].get("Labels"))
+        tally = readings.tally(raw, tasks, self.ready_nodes)
+        known = (
+            version,
+            tally.running,
+            tally.desired,
+            tally.health,
+            tally.last_error,
+            tally.last_error_at,
+        )
+        if self._services.get(service_id) != known:
+            before = self._services.get(service_id)
+            batch.add_service(raw, tally, stack, new_version=not before or before[0] != version)
+            batch.known_services[service_id] = known
+        self._compare_tasks(service_id, stack, tasks, batch)
+        batch.listed[service_id] = _listed(raw)
+
+    def _compare_tasks(
+        self, service_id: str, stack: str, tasks: list[Raw], batch: "_Batch"
+    ) -> None:
+        known = self._tasks.get(service_id, {})
+        present = {task["ID"]: task["Version"]["Index"] for task in tasks}
+        for task in tasks:
+            if known.get(task["ID"]) != present[task["ID"]]:
+                batch.add_task(task, service_id, stack)
+        for gone in known.keys() - present.keys():
+            batch.remove_task(gone, service_id, stack)
+        if known != present:
+            batch.known_tasks[service_id] = present
+
+    def _compare_removed(self, service_id: str, batch: "_Batch") -> None:
+        if service_id in self._services:
+            batch.removed_services.append(service_id)
+            batch.touch("service", service_id)
+
+    def _commit(self, batch: "_Batch") -> None:
+        with transaction.atomic():
+            lease.hold(self.cluster.pk, self.token, seen=True)
+            batch.save(self.cluster)
+            changes.record(batch.touched)
+        self._services.update(batch.known_services)
+        self._tasks.update(batch.known_tasks)
+        for service_id in batch.removed_services:
+            self._services.pop(service_id, None)
+            self._tasks.pop(service_id, None)
+            self._listed.pop(service_id, None)
+
+    # --- Nodes and networks ----------------------------------------------------------------------
+
+    def write_nodes(self, nodes: Iterable[Raw]) -> set[str]:
+        """Store all nodes; returns the ids of those whose readiness changed or that are gone."""
+        fields = {raw["ID"]: readings.node_fields(raw) for raw in nodes}
+        ready = {key for key, values in fields.items() if values["state"] == "ready"}
+        moved = (ready ^ self.ready_nodes) | (self._nodes.keys() - fields.keys())
+        self._nodes = self._write_small(Node, "node", fields, self._nodes)
+        self.ready_nodes = ready
+        return moved
+
+    def write_networks(self, networks: Iterable[Raw]) -> None:
+        fields = {raw["Id"]: readings.network_fields(raw) for raw in networks}
+        self._networks = self._write_small(Network, "network", fields, self._networks)
+
+    def _write_small(
+        self,
+        model: type[Node] | type[Network],
+        noun: str,
+        fields: dict[str, dict[str, Any]],
+        known: dict[str, Known],
+    ) -> dict[str, Known]:
+        """Store a whole list of few objects; returns what is known from now on."""
+        present = {key: _frozen(values) for key, values in fields.items()}
+        differing = [key for key in present if known.get(key) != present[key]]
+        gone = known.keys() - present.keys()
+        if differing or gone:
+            with transaction.atomic():
+                lease.hold(self.cluster.pk, self.token, seen=True)
+                rows = [
+                    model(cluster=self.cluster, engine_id=key, **fields[key]) for key in differing
+                ]
+                _upsert(model, rows)
+                model._default_manager.filter(cluster=self.cluster, engine_id__in=gone).delete()
+                changes.record(Touched(self.cluster.name, noun, key) for key in [*differing, *gone])
+        return present
+
+    # --- The cluster itself ----------------------------------------------------------------------
+
+    def write_state(
+        self, state: Cluster.State, message: str = "", facts: EngineFacts | None = None
+    ) -> None:
+        """Store how the cluster answers; announced only when it differs."""
+        fields: dict[str, Any] = {"state": state, "state_message": message}
+        if facts:
+            fields |= {
+                "swarm_id": facts.swarm_id,
+                "engine_version": facts.version,
+                "api_version": facts.api_version,
+                "simulated": facts.simulated,
+            }
+        self._write_cluster(fields)
+
+    def write_managers(self, managers: list[dict[str, str]]) -> None:
+        self._write_cluster({"managers": managers})
+
+    def _write_cluster(self, fields: dict[str, Any]) -> None:
+        differing = {k: v for k, v in fields.items() if getattr(self.cluster, k) != v}
+        if not differing:
+            return
+        with transaction.atomic():
+            lease.hold(self.cluster.pk, self.token, seen=False)
+            Cluster.objects.filter(pk=self.cluster.pk).update(**differing)
+            changes.record([Touched(self.cluster.name, "cluster", self.cluster.name)])
+        for key, value in differing.items():
+            setattr(self.cluster, key, value)
+
+
+class _Batch:
+    """The rows of one transaction."""
+
+    def __init__(self, cluster: str) -> None:
+        self._cluster = cluster
+        self.touched: list[Touched] = []
+        self.service_ids: set[str] = set()
+        self.known_services: dict[str, Known] = {}
+        self.known_tasks: dict[str, dict[str, int]] = {}
+        self.listed: dict[str, tuple[int, int]] = {}
+        self.removed_services: list[str] = []
+        self._services: list[tuple[Raw, readings.Tally, bool]] = []
+        self._tasks: list[Raw] = []
+        self._removed_tasks: list[str] = []
+
+    def touch(self, noun: str, key: str, parent: str = "", stack: str = "") -> None:
+        self.touched.append(Touched(self._cluster, noun, key, parent, stack))
+        self.service_ids.add(parent or key)
+
+    def add_service(
+        self, raw: Raw, tally: readings.Tally, stack: str, *, new_version: bool
+    ) -> None:
+        self._services.append((raw, tally, new_version))
+        self.touch("service", raw["ID"], stack=stack)
+
+    def add_task(self, raw: Raw, service_id: str, stack: str) -> None:
+        self._tasks.append(raw)
+        self.touch("task", raw["ID"], service_id, stack)
+
+    def remove_task(self, task_id: str, service_id: str, stack: str) -> None:
+        self._removed_tasks.append(task_id)
+        self.touch("task", task_id, service_id, stack)
+
+    def save(self, cluster: Cluster) -> None:
+        rows = [
+            Service(
+                cluster=cluster,
+                engine_id=raw["ID"],
+                **readings.service_fields(raw),
+                **_tallied(tally),
+            )
+            for raw, tally, _ in self._services
+        ]
+        _upsert(Service, rows)
+        for raw, _, new_version in self._services:
+            if new_version:
+                revisions.keep(cluster, raw["ID"], raw["Version"]["Index"], raw["Spec"])
+        tasks = [
+            SwarmTask(cluster=cluster, engine_id=t["ID"], **readings.task_fields(t))
+            for t in self._tasks
+        ]
+        _upsert(SwarmTask, tasks)
+        gone = SwarmTask.objects.filter(cluster=cluster)
+        gone.filter(engine_id__in=self._removed_tasks).delete()
+        if self.removed_services:
+            gone.filter(service_engine_id__in=self.removed_services).delete()
+            cluster.services.filter(engine_id__in=self.removed_services).delete()
+
+
+def _listed(raw: Raw) -> tuple[int, int]:
+    return raw["Version"]["Index"], (raw.get("ServiceStatus") or {}).get("RunningTasks", 0)
+
+
+def _tallied(tally: readings.Tally) -> dict[str, Any]:
+    return {
+        "running": tally.running,
+        "desired": tally.desired,
+        "health": tally.health,
+        "last_error": tally.last_error,
+        "last_error_at": tally.last_error_at,
+    }
+
+
+def _frozen(values: dict[str, Any]) -> Known:
+    return tuple(repr(value) for value in values.values())
+
+
+def _upsert(model: type[models.Model], rows: list[Any]) -> None:
+    if not rows:
+        return
+    fields = [f.name for f in model._meta.fields if f.name not in ("id", "cluster", "engine_id")]
+    model._default_manager.bulk_create(
+        rows,
+        BATCH,
+        update_conflicts=True,
+        unique_fields=["cluster", "engine_id"],
+        update_fields=fields,
+    )

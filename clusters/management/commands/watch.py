@@ -1,0 +1,160 @@
+"""`manage.py watch`: the watcher process. Safe to start twice: a lease decides per cluster."""
+
+import asyncio
+import logging
+import os
+import signal
+import socket
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from typing import Any
+
+from django.conf import settings
+from django.core.management.base import BaseCommand
+from django.db import DatabaseError, close_old_connections, connection
+
+from clusters.adapters.docker_engine import DockerEngine
+from clusters.adapters.docker_streams import DockerStreams
+from clusters.engines import connection_of
+from clusters.inventory import lease
+from clusters.inventory.store import Store
+from clusters.inventory.watch import STREAM_BROKE, Watch
+from clusters.models import Cluster
+from clusters.operations.clusters import found_locally
+from clusters.ports import Connection, EngineError, Raw
+
+log = logging.getLogger(__name__)
+LOOK_FOR_CLUSTERS = 1.0  # seconds
+EVENTS_AGAIN = 1.0  # seconds before a broken event stream is opened again
+
+
+class Command(BaseCommand):
+    help = "Watch every registered cluster and keep the inventory true to it."
+
+    def handle(self, *args: Any, **options: Any) -> None:
+        asyncio.run(watch_all(f"{socket.gethostname()}:{os.getpid()}"))
+
+
+async def watch_all(holder: str) -> None:
+    """One task per cluster, started and stopped as clusters come and go, until SIGTERM or SIGINT."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    watching: dict[tuple[int, Connection], asyncio.Task[None]] = {}
+    with ThreadPoolExecutor(1, "clusters") as thread:
+        await _in(thread, _find_local_engine)
+        while not stop.is_set():
+            wanted = await _in(thread, _registered) or {}
+            for key in watching.keys() - wanted.keys():
+                watching.pop(key).cancel()
+            for key, name in wanted.items():
+                if key not in watching or watching[key].done():
+                    watching[key] = asyncio.create_task(_watch(key[0], key[1], name, holder))
+            with suppress(TimeoutError):
+                await asyncio.wait_for(stop.wait(), LOOK_FOR_CLUSTERS)
+    for task in watching.values():
+        task.cancel()
+    await asyncio.gather(*watching.values(), return_exceptions=True)
+
+
+async def _in(thread: ThreadPoolExecutor, call: Any, *args: Any) -> Any:
+    """Run in the thread; a database that is away is logged and gives None, for the next try."""
+
+    def guarded() -> Any:
+        close_old_connections()
+        try:
+            return call(*args)
+        except DatabaseError as error:
+            log.warning("The database does not answer: %s", error)
+            connection.close()
+            return None
+
+    return await asyncio.get_running_loop().run_in_executor(thread, guarded)
+
+
+def _find_local_engine() -> None:
+    """The local engine, or the simulated one, is there as a cluster without being registered."""
+    simulated = os.environ.get("PILOTHOUSE_SIMULATED_SWARM")
+    address = f"unix://{simulated}" if simulated else settings.DOCKER_HOST
+    engine = DockerEngine(Connection((address,), timeout=settings.ENGINE_TIMEOUT))
+    try:
+        engine.facts()
+    except EngineError as error:
+        log.info("No local engine: %s", error)
+        return
+    finally:
+        engine.close()
+    found_locally(address, simulated=bool(simulated))
+
+
+def _registered() -> dict[tuple[int, Connection], str]:
+    return {(cluster.pk, connection_of(cluster)): cluster.name for cluster in Cluster.objects.all()}
+
+
+async def _watch(cluster_id: int, where: Connection, name: str, holder: str) -> None:
+    """Watch one cluster whenever its lease can be had, until cancelled."""
+    with ThreadPoolExecutor(1, f"watch-{name}") as thread:
+        while True:
+            token = await _in(thread, lease.take, cluster_id, holder)
+            if token is not None:
+                await _watch_under_lease(cluster_id, where, token, thread)
+            await asyncio.sleep(1)
+
+
+async def _watch_under_lease(
+    cluster_id: int, where: Connection, token: int, thread: ThreadPoolExecutor
+) -> None:
+    engine = DockerEngine(where)
+    events: asyncio.Queue[Raw] = asyncio.Queue()
+    pump = asyncio.create_task(_pump(where, events))
+    try:
+        await _steps(cluster_id, engine, token, events, thread)
+    except lease.Fenced:
+        log.warning("Another watcher has taken over cluster %s", cluster_id)
+    finally:
+        pump.cancel()
+        await asyncio.shield(_in(thread, lease.give_up, cluster_id, token))
+        engine.close()
+
+
+async def _steps(
+    cluster_id: int,
+    engine: DockerEngine,
+    token: int,
+    events: asyncio.Queue[Raw],
+    thread: ThreadPoolExecutor,
+) -> None:
+    """Step until fenced. After a failed transaction the store's memory is made anew from the rows."""
+    watch: Watch | None = None
+    while True:
+        if watch is None:
+            watch = await _in(thread, _fresh_watch, cluster_id, engine, token)
+        rest = await _in(thread, watch.step, _drained(events)) if watch else None
+        if rest is None:
+            watch = None
+        with suppress(TimeoutError):
+            events.put_nowait(await asyncio.wait_for(events.get(), 1.0 if rest is None else rest))
+
+
+def _fresh_watch(cluster_id: int, engine: DockerEngine, token: int) -> Watch:
+    return Watch(engine, Store(Cluster.objects.get(pk=cluster_id), token))
+
+
+def _drained(events: asyncio.Queue[Raw]) -> list[Raw]:
+    return [events.get_nowait() for _ in range(events.qsize())]
+
+
+async def _pump(where: Connection, events: asyncio.Queue[Raw]) -> None:
+    """The engine's events into the queue; after every break, the hint that some were lost."""
+    streams = DockerStreams(where)
+    try:
+        while True:
+            try:
+                async for event in streams.events():
+                    events.put_nowait(event)
+            except EngineError as error:
+                log.debug("The event stream broke: %s", error)
+            events.put_nowait(STREAM_BROKE)
+            await asyncio.sleep(EVENTS_AGAIN)
+    finally:
+        await streams.close()

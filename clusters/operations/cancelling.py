@@ -1,0 +1,115 @@
+"""Cancel an operation: before it was sent, or a rollout under way, by stopping or going back."""
+
+from datetime import datetime, timedelta
+
+from django.utils import timezone
+
+from clusters import specs
+from clusters.models import Operation
+from clusters.operations import following, lease, rollout
+from clusters.operations.following import AGAIN
+from clusters.operations.rollout import Rollout
+from clusters.operations.steps import noted
+from clusters.ports import Engine, Raw, Refused, StaleVersion
+
+SETTLE = timedelta(seconds=30)  # for the one task that a stopped rollout may still replace
+AGAIN_SOON = 0.1
+
+S = Operation.State
+
+
+def step(operation: Operation, engine: Engine) -> float | None:
+    """One step towards `cancelled`, each judged by the spec that the engine has now."""
+    service = engine.service(operation.target_id)
+    if not _was_sent(operation, service):
+        lease.move(
+            operation, S.CANCELLED, error="", result="Cancelled before anything was changed."
+        )
+        return None
+    seen = rollout.read(service, engine.tasks(services=[operation.target_id]), operation.started_at)
+    if operation.cancel == Operation.Cancel.STOP and _over(operation, service, seen):
+        return following.step(operation, engine)  # there is nothing left to stop
+    aim = _aim(operation, service, seen)
+    if specs.spec_hash(service["Spec"]) != specs.spec_hash(aim):
+        return _send(operation, engine, service, aim)
+    return _wait(operation, seen)
+
+
+def _was_sent(operation: Operation, service: Raw) -> bool:
+    if operation.accepted_version is not None:
+        return True
+    return specs.operation_of(service["Spec"]) == str(operation.id)
+
+
+def _over(operation: Operation, service: Raw, seen: Rollout) -> bool:
+    """Whether the rollout ended by itself before it could be stopped."""
+    if _stopped(operation) or specs.is_held(service["Spec"]):
+        return False
+    return seen.converged or seen.update_state not in ("", "updating")
+
+
+def _aim(operation: Operation, service: Raw, seen: Rollout) -> Raw:
+    """The spec that cancelling leads to."""
+    if operation.cancel == Operation.Cancel.BACK:
+        return operation.before
+    present = service["Spec"]
+    if operation.kind == Operation.Kind.SCALE and not _stopped(operation):
+        return specs.scaled(present, seen.new)
+    return specs.held(present) if seen.moving else present
+
+
+def _name(operation: Operation) -> str:
+    return "back" if operation.cancel == Operation.Cancel.BACK else "stop"
+
+
+def _stopped(operation: Operation) -> bool:
+    return any(s["name"] == _name(operation) and s["state"] == "done" for s in operation.steps)
+
+
+def _send(operation: Operation, engine: Engine, service: Raw, aim: Raw) -> float | None:
+    """Write the aim at the version just read; on a stale one look again."""
+    name = _name(operation)
+    lease.write(operation, steps=noted(operation, name, "running"))
+    try:
+        engine.update_service(
+            operation.target_id, service["Version"]["Index"], specs.marked(aim, str(operation.id))
+        )
+    except StaleVersion:
+        return AGAIN_SOON
+    except Refused as error:
+        lease.move(operation, S.FAILED, error=f"The engine refused to cancel: {error}")
+        return None
+    lease.write(operation, steps=noted(operation, name, "done"))
+    return AGAIN_SOON
+
+
+def _wait(operation: Operation, seen: Rollout) -> float | None:
+    """Until the tasks are back, or the one that a stop may still replace has settled."""
+    back = operation.cancel == Operation.Cancel.BACK
+    if back and not (seen.converged or _patience_over(operation)):
+        lease.write(operation, done=seen.new, total=seen.desired, error=seen.error)
+        return AGAIN
+    if not back and seen.leaving and not _patience_over(operation):
+        return AGAIN
+    lease.move(
+        operation, S.CANCELLED, done=seen.new, total=seen.desired, result=_sentence(operation, seen)
+    )
+    return None
+
+
+def _patience_over(operation: Operation) -> bool:
+    limit = SETTLE if operation.cancel == Operation.Cancel.STOP else 10 * SETTLE
+    last = operation.steps[-1]["at"] if operation.steps else timezone.now().isoformat()
+    return bool(timezone.now() - datetime.fromisoformat(last) > limit)
+
+
+def _sentence(operation: Operation, seen: Rollout) -> str:
+    if operation.cancel == Operation.Cancel.BACK:
+        if seen.update_state == "paused":
+            return (
+                f"Went back to the spec before, but Swarm paused on the way: {seen.update_message}"
+            )
+        return f"Went back to the spec before: {seen.new} of {seen.desired} tasks run with it."
+    if operation.kind == Operation.Kind.SCALE:
+        return f"Stopped at {seen.new} tasks."
+    return f"Stopped: {seen.new} of {seen.desired} tasks have the new spec. The rollout is held until the next change."

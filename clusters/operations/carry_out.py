@@ -1,0 +1,210 @@
+"""Carry an operation out, one short step at a time.
+
+Each step reads reality first, so that any worker can take the next one: after a crash nothing is
+remembered that the rows and the engine do not tell. Between steps nobody holds anything.
+"""
+
+from collections.abc import Callable
+from datetime import timedelta
+
+from access import audit
+from access.authorize import Actor, may
+from access.models import AuditEntry
+from django.db import transaction
+from django.utils import timezone
+
+from clusters import specs
+from clusters.inventory import revisions
+from clusters.models import Cluster, Operation
+from clusters.operations import cancelling, following, lease
+from clusters.operations.requests import ACTIONS
+from clusters.operations.steps import noted
+from clusters.ports import (
+    Engine,
+    EngineError,
+    NotInSwarmMode,
+    ObjectMissing,
+    Raw,
+    Refused,
+    StaleVersion,
+)
+
+SEND_WITHIN = timedelta(
+    seconds=30
+)  # what is not accepted by then is told as such, not replayed later
+EXPIRES = timedelta(
+    minutes=15
+)  # a request that no worker took up by then surprises if it still acts
+AGAIN_SOON = 0.1  # seconds
+AGAIN = 0.5
+ENGINE_AGAIN = 1.0
+
+S = Operation.State
+EngineFor = Callable[[Cluster], Engine]
+
+
+def advance(operation_id: str, engine_for: EngineFor, holder: str) -> float | None:
+    """Take the operation one step further; the seconds until the next, or None if it is not due.
+
+    Returns None too when the operation has ended or is another worker's.
+    """
+    operation = lease.claim(operation_id, holder)
+    if operation is None:
+        return None
+    try:
+        rest = _step(operation, engine_for)
+    except lease.Fenced:
+        return None
+    if rest is not None:
+        lease.release(operation, rest)
+    return rest
+
+
+def _step(operation: Operation, engine_for: EngineFor) -> float | None:
+    if operation.state == S.PENDING and not _begin(operation):
+        return None
+    if operation.state == S.CANCELLING and operation.sent_version is None:
+        return _end(operation, S.CANCELLED, result="Cancelled before anything was changed.")
+    try:
+        engine = engine_for(operation.cluster)
+        if operation.kind == Operation.Kind.SWARM_INIT:
+            return _init_swarm(operation, engine)
+        if operation.state == S.CANCELLING:
+            return cancelling.step(operation, engine)
+        if operation.accepted_version is None:
+            return _send(operation, engine)
+        return following.step(operation, engine)
+    except ObjectMissing:
+        return _end(operation, S.FAILED, error=f"{operation.target} no longer exists in the Swarm.")
+    except EngineError as error:
+        return _engine_away(operation, error)
+
+
+def _end(operation: Operation, state: Operation.State, **fields: object) -> None:
+    lease.move(operation, state, **fields)
+
+
+def _begin(operation: Operation) -> bool:
+    """From pending to running, if the right still stands and the request is not stale."""
+    action = next((a for kind, a in ACTIONS.values() if kind == operation.kind), None)
+    action = action or following.SWARM_INIT_ACTION
+    if not may(operation.requested_by, action, operation.scope):
+        _refuse(operation, action)
+        return False
+    if timezone.now() - operation.created_at > EXPIRES:
+        _end(
+            operation,
+            S.FAILED,
+            error="No worker took the request up within 15 minutes; nothing was changed.",
+        )
+        return False
+    lease.move(
+        operation, S.RUNNING, started_at=timezone.now(), steps=noted(operation, "check", "done")
+    )
+    return True
+
+
+def _refuse(operation: Operation, action: object) -> None:
+    with transaction.atomic():
+        actor = Actor(
+            operation.requested_by, operation.requested_via, operation.requested_from or ""
+        )
+        audit.record(
+            actor,
+            str(action),
+            AuditEntry.Phase.REFUSED,
+            scope=operation.scope,
+            target=operation.target,
+            operation=operation.id,
+        )
+        _end(
+            operation,
+            S.FAILED,
+            error="The right to do this was withdrawn before it began; nothing was changed.",
+        )
+
+
+def _engine_away(operation: Operation, error: EngineError) -> float | None:
+    """Wait for the engine; give up on sending after a while, so that nothing happens by surprise."""
+    lease.write(operation, error=str(error))
+    started = operation.started_at or timezone.now()
+    if operation.accepted_version is not None or timezone.now() - started < SEND_WITHIN:
+        return ENGINE_AGAIN
+    if operation.sent_version is None:
+        _end(operation, S.FAILED, error=f"Nothing was changed: {error}")
+    else:
+        _end(
+            operation,
+            S.INTERRUPTED,
+            error=f"The change was sent, but whether the engine took it is not known: {error}",
+        )
+    return None
+
+
+# --- Sending: at most once -----------------------------------------------------------------------
+
+
+def _send(operation: Operation, engine: Engine) -> float | None:
+    """Send the spec at the version that was just read, if it is still the spec that was seen."""
+    service = engine.service(operation.target_id)
+    if specs.operation_of(service["Spec"]) == str(operation.id):
+        return _accepted(operation, service["Version"]["Index"], [])
+    if specs.spec_hash(service["Spec"]) != specs.spec_hash(operation.before):
+        return _overtaken(operation, service)
+    version = service["Version"]["Index"]
+    with transaction.atomic():
+        revisions.keep(operation.cluster, operation.target_id, version, service["Spec"])
+        lease.write(
+            operation, sent_version=version, error="", steps=noted(operation, "send", "running")
+        )
+    try:
+        warnings = engine.update_service(
+            operation.target_id, version, specs.marked(operation.after, str(operation.id))
+        )
+    except StaleVersion:
+        return AGAIN_SOON  # rollout progress also counts as a version; the spec is compared anew
+    except Refused as error:
+        return _end(operation, S.FAILED, error=f"The engine refused the change: {error}")
+    return _accepted(operation, version + 1, warnings)
+
+
+def _accepted(operation: Operation, version: int, warnings: list[str]) -> float:
+    steps = noted(operation, "send", "done", " ".join(warnings))
+    lease.write(operation, accepted_version=version, error="", steps=steps)
+    return AGAIN_SOON
+
+
+def _overtaken(operation: Operation, service: Raw) -> None:
+    """Another change came first, or came upon ours: tell both, change nothing."""
+    ours = specs.operation_of(service.get("PreviousSpec") or {}) == str(operation.id)
+    theirs = specs.differences(operation.after if ours else operation.before, service["Spec"])
+    clash = {
+        "current_version": service["Version"]["Index"],
+        "theirs": [following.as_json(d) for d in theirs],
+        "yours": [
+            following.as_json(d) for d in specs.differences(operation.before, operation.after)
+        ],
+    }
+    if ours:
+        error = "The change was made, but somebody else changed the service right after it."
+        return _end(operation, S.INTERRUPTED, error=error, clash=clash)
+    error = "Somebody else changed the service in the meantime; nothing was changed. Compare both and decide."
+    return _end(operation, S.FAILED, error=error, clash=clash)
+
+
+# --- docker swarm init ---------------------------------------------------------------------------
+
+
+def _init_swarm(operation: Operation, engine: Engine) -> float | None:
+    if engine.facts().swarm_state == "active":
+        if operation.sent_version is None:
+            return _end(operation, S.FAILED, error="The engine is in Swarm mode already.")
+        return _end(
+            operation, S.SUCCEEDED, done=1, result="The engine is the first manager of a new Swarm."
+        )
+    lease.write(operation, sent_version=0, steps=noted(operation, "init", "running"))
+    try:
+        engine.init_swarm(operation.change["advertise"])
+    except (Refused, NotInSwarmMode) as error:
+        return _end(operation, S.FAILED, error=f"The engine refused: {error}")
+    return AGAIN_SOON

@@ -1,0 +1,90 @@
+"""Who carries an operation on: one worker, proven by a fencing token with every write."""
+
+from datetime import timedelta
+from typing import Any
+
+from access import audit
+from access.authorize import Actor
+from access.models import AuditEntry
+from django.conf import settings
+from django.db import transaction
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from clusters import states
+from clusters.models import Operation
+from clusters.operations.requests import announce
+
+
+class Fenced(Exception):
+    """Another worker has taken the operation over; this one must touch nothing more."""
+
+
+def claim(operation_id: str, holder: str) -> Operation | None:
+    """The operation, if it is due and nobody holds it; one conditional UPDATE decides."""
+    free = Q(held_until=None) | Q(held_until__lt=Now())
+    due = Operation.objects.filter(
+        free, pk=operation_id, state__in=Operation.ACTIVE, next_step_at__lte=Now()
+    )
+    until = Now() + timedelta(seconds=settings.OPERATION_LEASE)
+    if not due.update(holder=holder, token=F("token") + 1, held_until=until):
+        return None
+    return Operation.objects.select_related("cluster", "requested_by").get(pk=operation_id)
+
+
+def release(operation: Operation, seconds: float) -> None:
+    """Give the lease back; the next step is due after this many seconds."""
+    due = Now() + timedelta(seconds=seconds)
+    _own(operation).update(held_until=None, next_step_at=due)
+
+
+def _own(operation: Operation) -> Any:
+    return Operation.objects.filter(pk=operation.pk, token=operation.token)
+
+
+def write(operation: Operation, **fields: Any) -> None:
+    """Store and announce what differs. Raises Fenced if the lease has gone to another worker."""
+    differing = {name: value for name, value in fields.items() if getattr(operation, name) != value}
+    if not differing:
+        return
+    with transaction.atomic():
+        if not _own(operation).update(**differing):
+            raise Fenced
+        announce(operation)
+    for name, value in differing.items():
+        setattr(operation, name, value)
+
+
+def move(operation: Operation, state: Operation.State, **fields: Any) -> None:
+    """Go to another state, by the one table. A final state writes the audit's result row, too.
+
+    Raises Fenced, also when the way there is closed: somebody cancelled in the meantime.
+    """
+    final = state not in Operation.ACTIVE
+    if final:
+        fields |= {"finished_at": Now(), "held_until": None, "estimate_at": None}
+    with transaction.atomic():
+        if (
+            not _own(operation)
+            .filter(state__in=states.sources(state))
+            .update(state=state, **fields)
+        ):
+            raise Fenced
+        if final:
+            _audit_result(operation, state, str(fields.get("error") or fields.get("result") or ""))
+        announce(operation)
+    operation.refresh_from_db()
+
+
+def _audit_result(operation: Operation, state: Operation.State, sentence: str) -> None:
+    actor = Actor(operation.requested_by, operation.requested_via, operation.requested_from or "")
+    audit.record(
+        actor,
+        f"operation.{operation.kind}",
+        AuditEntry.Phase.RESULT,
+        scope=operation.scope,
+        target=operation.target,
+        operation=operation.id,
+        outcome=state,
+        detail={"result": sentence},
+    )

@@ -1,0 +1,29 @@
+"""The steps of an operation, as its page shows them."""
+
+from typing import Any
+
+from django.utils import timezone
+
+from clusters.models import Operation
+
+TITLES = {
+    "check": "Check the right to do it",
+    "send": "Send the changed spec",
+    "rollout": "Swarm brings the tasks in line",
+    "stop": "Hold the rollout where it is",
+    "back": "Return to the spec before",
+    "init": "Initialise Swarm mode",
+}
+
+
+def noted(operation: Operation, name: str, state: str, message: str = "") -> list[dict[str, Any]]:
+    """The steps with this one in this state (running, done, failed); unchanged if it was so."""
+    steps = [dict(step) for step in operation.steps]
+    step = next((s for s in steps if s["name"] == name), None)
+    if step and step["state"] == state and step["message"] == message:
+        return operation.steps  # type: ignore[no-any-return]
+    if step is None:
+        step = {"name": name, "title": TITLES[name]}
+        steps.append(step)
+    step.update(state=state, message=message, at=timezone.now().isoformat())
+    return steps
