@@ -1,0 +1,1 @@
+"""A Swarm that is only simulated, behind the Docker Engine's own HTTP API."""

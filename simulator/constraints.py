@@ -1,0 +1,62 @@
+"""Placement constraints: `node.labels.zone==a`, `node.role!=manager` and their like."""
+
+import re
+from dataclasses import dataclass
+
+from simulator.objects import Node
+
+_FORM = re.compile(r"^\s*(?P<key>[A-Za-z0-9._\-/]+?)\s*(?P<operator>==|!=)\s*(?P<value>.*?)\s*$")
+_NODE_LABEL = "node.labels."
+_ENGINE_LABEL = "engine.labels."
+
+
+@dataclass(frozen=True, slots=True)
+class Constraint:
+    key: str
+    equal: bool
+    value: str
+
+    def allows(self, node: Node) -> bool:
+        found = _attribute(self.key, node)
+        if found is None:
+            return False
+        return (found.lower() == self.value.lower()) == self.equal
+
+
+class InvalidConstraint(ValueError):
+    """Not of the form key==value or key!=value."""
+
+
+def parse(expressions: list[str]) -> list[Constraint]:
+    return [_parse_one(expression) for expression in expressions]
+
+
+def _parse_one(expression: str) -> Constraint:
+    match = _FORM.match(expression)
+    if match is None:
+        raise InvalidConstraint(
+            f"constraint expected one operator from [==, !=]: {expression!r}".replace("'", '"')
+        )
+    return Constraint(match["key"], match["operator"] == "==", match["value"])
+
+
+def allows(constraints: list[Constraint], node: Node) -> bool:
+    return all(constraint.allows(node) for constraint in constraints)
+
+
+def _attribute(key: str, node: Node) -> str | None:
+    """The node's value, empty where a label is not set; None for a key that nothing has."""
+    lowered = key.lower()
+    if lowered.startswith(_NODE_LABEL):
+        return str((node.spec.get("Labels") or {}).get(key[len(_NODE_LABEL) :], ""))
+    if lowered.startswith(_ENGINE_LABEL):
+        return node.engine_labels.get(key[len(_ENGINE_LABEL) :], "")
+    plain = {
+        "node.id": node.id,
+        "node.hostname": node.hostname,
+        "node.ip": node.address,
+        "node.role": node.role,
+        "node.platform.os": "linux",
+        "node.platform.arch": "x86_64",
+    }
+    return plain.get(lowered)

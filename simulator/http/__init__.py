@@ -1,0 +1,1 @@
+"""The Engine's HTTP API over a simulated Swarm."""

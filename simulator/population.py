@@ -1,0 +1,75 @@
+"""A large population that exists, running, from the first moment."""
+
+import random
+
+from simulator.clock import NANOSECONDS, now
+from simulator.cluster import Swarm
+from simulator.identifiers import container_id, object_id
+from simulator.objects import Node, Service, Spec, TaskState, TaskStatus
+from simulator.specs import normalise_service
+from simulator.tasks import new_task
+
+STACK_SIZE = 10
+MANAGERS = 3
+
+
+def fill_population(swarm: Swarm, services: int, tasks: int, nodes: int) -> None:
+    """Add nodes until there are `nodes`, and `services` that have `tasks` running together."""
+    while swarm.active and len(swarm.store.nodes) < nodes:
+        number = len(swarm.store.nodes) + 1
+        role = "manager" if number <= MANAGERS else "worker"
+        swarm.add_node(f"{role}-{number}", role=role, labels={"zone": f"z{number % 3}"})
+    for number in range(services):
+        share, rest = divmod(tasks, services)
+        add_running(swarm, _plain_service(number, share + (number < rest)))
+
+
+def _plain_service(number: int, replicas: int) -> Spec:
+    stack = f"stack{number // STACK_SIZE:03d}"
+    return {
+        "Name": f"{stack}_web{number:04d}",
+        "Labels": {
+            "com.docker.stack.namespace": stack,
+            "com.docker.stack.image": "registry.example/web:1",
+        },
+        "TaskTemplate": {
+            "ContainerSpec": {
+                "Image": "registry.example/web:1",
+                "Labels": {"com.docker.stack.namespace": stack},
+                "Env": ["LOG_LEVEL=info", f"SERVICE_NUMBER={number}"],
+            },
+            "Resources": {"Reservations": {"MemoryBytes": 16 << 20}},
+        },
+        "Mode": {"Replicated": {"Replicas": replicas}},
+        "UpdateConfig": {"Parallelism": 2, "FailureAction": "rollback", "Order": "stop-first"},
+    }
+
+
+def add_running(swarm: Swarm, posted: Spec, age_seconds: float = 3600.0) -> Service:
+    """A service whose tasks have been running for a while, spread over the nodes that fit."""
+    born = now() - round(age_seconds * NANOSECONDS)
+    service = Service(object_id(), spec=normalise_service(posted), created=born)
+    service.endpoint_ports = swarm.ports.publish(service)
+    swarm.store.load(service)
+    nodes = swarm.scheduler.fitting(new_task(service, 1))
+    if service.mode == "Global":
+        for node in nodes:
+            _add_task(swarm, service, 0, node, born)
+    elif nodes:
+        start = random.randrange(len(nodes))
+        for slot in range(1, service.replicas + 1):
+            _add_task(swarm, service, slot, nodes[(start + slot) % len(nodes)], born)
+    return service
+
+
+def _add_task(swarm: Swarm, service: Service, slot: int, node: Node, born: int) -> None:
+    task = new_task(service, slot, node.id)
+    task.created = task.started = born + random.randrange(5 * NANOSECONDS)
+    task.status = TaskStatus(
+        TaskState.RUNNING,
+        "started",
+        task.started,
+        container_id=container_id(),
+        pid=random.randrange(300, 4_000_000),
+    )
+    swarm.store.load(task)
