@@ -5,8 +5,7 @@ from django.db import connection, transaction
 from access.models import Grant, User
 from access.policy import Role
 from access.tokens import issue_link
-
-REVOKED = "pilothouse_revoked"  # the bus channel on which a user's id closes their sockets
+from live.hub import REVOKED
 
 
 def ensure_admin(password: str | None) -> str | None:

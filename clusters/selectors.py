@@ -176,6 +176,11 @@ def service_seen_by(user: User, cluster: Cluster, name: str) -> Service:
     return found
 
 
+def without_specs(services: QuerySet[Service]) -> QuerySet[Service]:
+    """Without the large fields that a table does not show."""
+    return services.defer("spec", "previous_spec", "endpoint")
+
+
 @dataclass(frozen=True, slots=True)
 class ServiceQuery:
     """What the table shows: `state` is a Health, `sort` a key of SORTS, "-" before it descends."""
@@ -210,7 +215,7 @@ def service_page(
     total = found.count()
     pages = max(1, -(-total // size))
     page = min(max(1, query.page), pages)
-    rows = found.defer("spec", "previous_spec", "endpoint").order_by(*_order(query))
+    rows = without_specs(found).order_by(*_order(query))
     return ServicePage(
         rows=list(rows[(page - 1) * size : page * size]),
         total=total,

@@ -70,7 +70,7 @@ def current() -> int:
 
 
 def since(sequence: int) -> list[Touched] | None:
-    """What changed after `sequence`, oldest first; None if the log no longer reaches back so far."""
+    """What changed after `sequence`, oldest first; None if the log reaches back less far."""
     rows = list(Change.objects.filter(sequence__gt=sequence)[: KEEP + 1])
     if not rows:
         return [] if current() <= sequence else None

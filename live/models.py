@@ -17,7 +17,7 @@ class Change(models.Model):
 
     `noun` is the kind ("service", "task", "node", "network", "cluster", "operation"), `key` the
     object's own id, `parent` the id of what it belongs to (a task's service), "" if nothing.
-    A `noun` of "reset" says that more changed than is worth numbering: read everything of `cluster`.
+    A `noun` of "reset" says that more changed than is worth numbering: read all of `cluster`.
     """
 
     sequence = models.BigIntegerField(primary_key=True)

@@ -1,7 +1,105 @@
 """The live path's last step: a viewer's socket."""
 
+import asyncio
+from collections.abc import Hashable
+from contextlib import suppress
+from urllib.parse import parse_qs
+
+from asgiref.sync import sync_to_async
+from channels.exceptions import StopConsumer
 from channels.generic.websocket import AsyncWebsocketConsumer
+from django.contrib.sessions.models import Session
+from django.db.models.functions import Now
+
+from access.authorize import grants_of
+from access.models import Grant, User
+from access.requests import SignedOut, actor_of_scope
+from clusters import fragments
+from live.hub import BEAT, Hooks, Hub, Viewer
+
+SIGNED_OUT, CHANGED = 4401, 4403  # close codes: sign in again; reload with the new rights
+MOST_TOPICS = 20
+
+
+def rights_of(grants: list[Grant]) -> Hashable:
+    """The permission class: whoever has the same grants sees the same fragments."""
+    return frozenset((grant.role, grant.cluster, grant.stack) for grant in grants)
+
+
+def ended(viewers: list[Viewer]) -> dict[Viewer, int]:
+    """Whose session or account has ended, and whose grants are no longer those they joined with."""
+    users = {viewer.user.pk for viewer in viewers}
+    active = set(User.objects.filter(pk__in=users, is_active=True).values_list("pk", flat=True))
+    keys = {viewer.session for viewer in viewers}
+    live = Session.objects.filter(session_key__in=keys, expire_date__gt=Now())
+    sessions = set(live.values_list("session_key", flat=True))
+    grants: dict[int, list[Grant]] = {pk: [] for pk in users}
+    for grant in Grant.objects.filter(user__in=active):
+        grants[grant.user_id].append(grant)
+    rights = {pk: rights_of(found) for pk, found in grants.items()}
+    codes = {}
+    for viewer in viewers:
+        if viewer.user.pk not in active or viewer.session not in sessions:
+            codes[viewer] = SIGNED_OUT
+        elif rights[viewer.user.pk] != viewer.rights:
+            codes[viewer] = CHANGED
+    return codes
+
+
+_hubs: dict[int, Hub] = {}  # by event loop: a server has one, tests have several
+
+
+def hub() -> Hub:
+    key = id(asyncio.get_running_loop())
+    if key not in _hubs:
+        _hubs.clear()
+        _hubs[key] = Hub(Hooks(render=fragments.render, rights=ended, clock=fragments.clock))
+    return _hubs[key]
 
 
 class LiveConsumer(AsyncWebsocketConsumer):
-    """Placeholder until the hub stands."""
+    """`/live/?since=<sequence>&topics=<topic>&topics=…`: frames of fragments, see live.hub.
+
+    Shows only what its user may see, and closes within a second when that changes: 4401 when they
+    are no longer signed in, 4403 when their grants are others.
+    """
+
+    viewer: Viewer | None = None
+    sending: asyncio.Task[None] | None = None
+
+    async def connect(self) -> None:
+        try:
+            user = actor_of_scope(self.scope).user
+        except SignedOut:
+            await self.close()
+            return
+        query = parse_qs(self.scope["query_string"].decode())
+        topics = frozenset(filter(fragments.is_topic, query.get("topics", [])[:MOST_TOPICS]))
+        since = query.get("since", ["0"])[0]
+        self.viewer = Viewer(
+            user=user,
+            rights=rights_of(await sync_to_async(grants_of)(user)),
+            topics=topics,
+            session=self.scope["session"].session_key or "",
+            sequence=int(since) if since.isdecimal() else 0,
+        )
+        await self.accept()
+        hub().join(self.viewer)
+        self.sending = asyncio.create_task(self._send(self.viewer))
+
+    async def _send(self, viewer: Viewer) -> None:
+        """Send what is pending as soon as it is there, and a sign of life when nothing is."""
+        while not viewer.closing:
+            for frame in viewer.frames():
+                await self.send(text_data=frame)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(viewer.wake.wait(), BEAT)
+            viewer.wake.clear()
+        await self.close(code=viewer.closing)
+
+    async def disconnect(self, code: int) -> None:
+        if self.viewer:
+            hub().leave(self.viewer)
+        if self.sending:
+            self.sending.cancel()
+        raise StopConsumer
