@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 from django.http import HttpRequest
 from django.shortcuts import get_object_or_404
 from ninja import Query, Router, Schema, Status
+from ninja.errors import HttpError
 from pydantic import ConfigDict, Field
 
 from access import audit
@@ -104,6 +105,8 @@ def list_tokens(request: HttpRequest, paging: Query[Paging]) -> dict[str, Any]:
 def issue(request: HttpRequest, new: NewToken) -> Status:
     """With your own rights. A token cannot issue tokens: sign in with the browser for this."""
     actor = _actor(request)
+    if actor.via != "browser":
+        raise HttpError(403, "A token cannot issue tokens: sign in with the browser for this.")
     with transaction.atomic():
         secret = issue_token(actor.user, new.name, timedelta(days=new.days))
         row = ApiToken.objects.filter(user=actor.user).latest("id")

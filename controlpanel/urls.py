@@ -2,13 +2,12 @@
 
 from django.urls import include, path
 
-from controlpanel import health
-from controlpanel.api import api
+from controlpanel import api, health
 
 urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
-    path("api/v1/", api.urls),
+    *api.urlpatterns,
     path("", include("access.urls")),
     path("", include("clusters.urls")),
     path("", include("controlpanel.pages")),
