@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import re
 import sys
 from collections import deque
@@ -59,11 +60,17 @@ class ProcessLog:
             self._in_error = bool(ERROR.search(line))
         return self._in_error
 
-    async def follow(self, stream: asyncio.StreamReader | None) -> None:
-        """Take every line until the stream ends."""
-        if stream is not None:
+    async def follow(self, pipe: int) -> None:
+        """Take every line until the pipe's other end is closed; close the pipe."""
+        stream = asyncio.StreamReader()
+        transport, _ = await asyncio.get_running_loop().connect_read_pipe(
+            lambda: asyncio.StreamReaderProtocol(stream), os.fdopen(pipe, "rb", buffering=0)
+        )
+        try:
             async for line in _lines(stream):
                 self.take(line)
+        finally:
+            transport.close()
 
     def close(self) -> None:
         self._file.close()

@@ -97,15 +97,19 @@ class SupervisedProcess:
 
     async def _run_once(self) -> int:
         """Run the program to its end, take in what it says, and return its exit status."""
+        output, said = os.pipe()
         try:
-            self._process = process = await self._spawn()
+            self._process = process = await self._spawn(said)
         except OSError as failure:
+            os.close(output)
             self.log.take(f"ERROR: {self.program.command[0]} cannot be started: {failure}")
             return CANNOT_BE_STARTED
+        finally:
+            os.close(said)
         self._changed()
         if self._stopping.is_set():  # told to stop while the process was being made
             self._signal(self.program.stop_signal)
-        reading = asyncio.create_task(self.log.follow(process.stdout))
+        reading = asyncio.create_task(self.log.follow(output))
         status = await process.wait()
         _end_group(process.pid)
         await asyncio.wait([reading], timeout=LAST_WORDS)
@@ -114,14 +118,15 @@ class SupervisedProcess:
         self._changed()
         return status
 
-    async def _spawn(self) -> asyncio.subprocess.Process:
-        # A session of its own: Ctrl-C at the terminal reaches the supervisor alone, which then
-        # ends the processes in order.
+    async def _spawn(self, output: int) -> asyncio.subprocess.Process:
+        # The pipe is ours: asyncio's own would keep `wait` waiting for whoever else holds it.
+        # The session is the process's own: Ctrl-C at the terminal reaches the supervisor alone,
+        # which then ends the processes in order.
         return await asyncio.create_subprocess_exec(
             *self.program.command,
             env={**os.environ, **self.program.environment},
             stdin=asyncio.subprocess.DEVNULL,
-            stdout=asyncio.subprocess.PIPE,
+            stdout=output,
             stderr=asyncio.subprocess.STDOUT,
             start_new_session=True,
         )
