@@ -107,6 +107,10 @@ class Engine(Protocol):
         """How each address answered when it was last tried; makes no call."""
         ...
 
+    def check_addresses(self) -> None:
+        """Ask every address for a sign of life, so that `reports` tells the present; never raises."""
+        ...
+
     def services(self, ids: Iterable[str] = ()) -> list[Raw]:
         """Services with `ServiceStatus`; all of them when `ids` is empty."""
         ...

@@ -6,6 +6,8 @@ docker-py's own service methods rebuild specs and lose fields, so none of them i
 import json
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from functools import partial
 from typing import Any, TypeVar
 
 import docker
@@ -50,6 +52,11 @@ class DockerEngine:
 
     def facts(self) -> EngineFacts:
         return self._any_address(self._read_facts)
+
+    def check_addresses(self) -> None:
+        for address in self._connection.addresses:
+            with suppress(EngineError):  # noted as the address's report
+                self._told(address, partial(self._ask, _ping, address))
 
     def reports(self) -> list[AddressReport]:
         return [AddressReport(a, self._errors.get(a, "")) for a in self._connection.addresses]
@@ -102,12 +109,7 @@ class DockerEngine:
 
     def _first_good(self) -> tuple[str, docker.APIClient]:
         """An address that answers a ping now: a write must not be tried at one after another."""
-
-        def ping(address: str, client: docker.APIClient) -> tuple[str, docker.APIClient]:
-            _request(client, "GET", "/_ping", {})
-            return address, client
-
-        return self._any_address(ping)
+        return self._any_address(_ping)
 
     # --- Addresses -------------------------------------------------------------------------------
 
@@ -116,13 +118,16 @@ class DockerEngine:
         last: EngineError | None = None
         for address in list(self._order):
             try:
-                answer = self._told(address, lambda a=address: call(a, self._client(a)))
+                answer = self._told(address, partial(self._ask, call, address))
             except (EngineUnreachable, NoLeader, NotInSwarmMode) as error:
                 last = error
                 continue
             self._prefer(address)
             return answer
         raise last or EngineUnreachable("The cluster has no address.")
+
+    def _ask(self, call: Callable[[str, docker.APIClient], Answer], address: str) -> Answer:
+        return call(address, self._client(address))
 
     def _told(self, address: str, call: Callable[[], Answer]) -> Answer:
         """Make the call, note how the address answered, and speak our own errors."""
@@ -192,6 +197,11 @@ class DockerEngine:
             node_id=swarm.get("NodeID", ""),
             simulated=SIMULATED_LABEL in (info.get("Labels") or []),
         )
+
+
+def _ping(address: str, client: docker.APIClient) -> tuple[str, docker.APIClient]:
+    _request(client, "GET", "/_ping", {})
+    return address, client
 
 
 def _negotiate(client: docker.APIClient, address: str) -> None:

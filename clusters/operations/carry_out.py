@@ -7,12 +7,12 @@ remembered that the rows and the engine do not tell. Between steps nobody holds 
 from collections.abc import Callable
 from datetime import timedelta
 
-from access import audit
-from access.authorize import Actor, may
-from access.models import AuditEntry
 from django.db import transaction
 from django.utils import timezone
 
+from access import audit
+from access.authorize import Actor, may
+from access.models import AuditEntry
 from clusters import specs
 from clusters.inventory import revisions
 from clusters.models import Cluster, Operation
@@ -80,8 +80,10 @@ def _step(operation: Operation, engine_for: EngineFor) -> float | None:
         return _engine_away(operation, error)
 
 
-def _end(operation: Operation, state: Operation.State, **fields: object) -> None:
+def _end(operation: Operation, state: Operation.State, **fields: object) -> float | None:
+    """End the operation: no step is due any more."""
     lease.move(operation, state, **fields)
+    return None
 
 
 def _begin(operation: Operation) -> bool:
@@ -174,7 +176,7 @@ def _accepted(operation: Operation, version: int, warnings: list[str]) -> float:
     return AGAIN_SOON
 
 
-def _overtaken(operation: Operation, service: Raw) -> None:
+def _overtaken(operation: Operation, service: Raw) -> float | None:
     """Another change came first, or came upon ours: tell both, change nothing."""
     ours = specs.operation_of(service.get("PreviousSpec") or {}) == str(operation.id)
     theirs = specs.differences(operation.after if ours else operation.before, service["Spec"])

@@ -3,9 +3,9 @@
 from datetime import datetime, timedelta
 from typing import Any
 
-from access.policy import Action
 from django.utils import timezone
 
+from access.policy import Action
 from clusters import specs
 from clusters.models import Operation
 from clusters.operations import lease, rollout
@@ -51,7 +51,7 @@ def _is_job(service: Raw) -> bool:
     return specs.mode_of(service["Spec"]).endswith("-job")
 
 
-def _succeeded(operation: Operation, seen: Rollout) -> None:
+def _succeeded(operation: Operation, seen: Rollout) -> float | None:
     total = _total(operation, seen)
     lease.move(
         operation,
@@ -62,6 +62,7 @@ def _succeeded(operation: Operation, seen: Rollout) -> None:
         result=_sentence(operation, seen),
         steps=noted(operation, "rollout", "done"),
     )
+    return None
 
 
 def _sentence(operation: Operation, seen: Rollout) -> str:
@@ -74,7 +75,7 @@ def _sentence(operation: Operation, seen: Rollout) -> str:
     return f"{running} with the new spec."
 
 
-def _paused(operation: Operation, seen: Rollout) -> None:
+def _paused(operation: Operation, seen: Rollout) -> float | None:
     error = f"Swarm paused the rollout after {seen.new} of {seen.desired} tasks: {_reason(seen)}"
     lease.move(
         operation,
@@ -84,6 +85,7 @@ def _paused(operation: Operation, seen: Rollout) -> None:
         error=error,
         steps=noted(operation, "rollout", "failed", seen.update_message),
     )
+    return None
 
 
 def _reason(seen: Rollout) -> str:
@@ -115,7 +117,7 @@ def _rolling_back(operation: Operation, seen: Rollout) -> float | None:
     return None
 
 
-def _changed_by_another(operation: Operation, service: Raw) -> None:
+def _changed_by_another(operation: Operation, service: Raw) -> float | None:
     theirs = specs.differences(operation.after, service["Spec"])
     lease.move(
         operation,
@@ -127,6 +129,7 @@ def _changed_by_another(operation: Operation, service: Raw) -> None:
             "yours": [as_json(d) for d in specs.differences(operation.before, operation.after)],
         },
     )
+    return None
 
 
 # --- Progress ------------------------------------------------------------------------------------

@@ -3,14 +3,14 @@
 from datetime import timedelta
 from typing import Any
 
-from access import audit
-from access.authorize import Actor
-from access.models import AuditEntry
 from django.conf import settings
 from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
+from access import audit
+from access.authorize import Actor
+from access.models import AuditEntry
 from clusters import states
 from clusters.models import Operation
 from clusters.operations.requests import announce

@@ -21,7 +21,7 @@ def noted(operation: Operation, name: str, state: str, message: str = "") -> lis
     steps = [dict(step) for step in operation.steps]
     step = next((s for s in steps if s["name"] == name), None)
     if step and step["state"] == state and step["message"] == message:
-        return operation.steps  # type: ignore[no-any-return]
+        return operation.steps
     if step is None:
         step = {"name": name, "title": TITLES[name]}
         steps.append(step)

@@ -25,6 +25,7 @@ from clusters.ports import Connection, EngineError, Raw
 
 log = logging.getLogger(__name__)
 LOOK_FOR_CLUSTERS = 1.0  # seconds
+CHECK_ADDRESSES = 10.0
 EVENTS_AGAIN = 1.0  # seconds before a broken event stream is opened again
 
 
@@ -88,7 +89,15 @@ def _find_local_engine() -> None:
 
 
 def _registered() -> dict[tuple[int, Connection], str]:
-    return {(cluster.pk, connection_of(cluster)): cluster.name for cluster in Cluster.objects.all()}
+    found = {}
+    for cluster in Cluster.objects.all():
+        try:
+            found[(cluster.pk, connection_of(cluster))] = cluster.name
+        except EngineError as error:
+            Cluster.objects.filter(pk=cluster.pk).update(
+                state=Cluster.State.UNREACHABLE, state_message=str(error)
+            )
+    return found
 
 
 async def _watch(cluster_id: int, where: Connection, name: str, holder: str) -> None:
@@ -106,13 +115,16 @@ async def _watch_under_lease(
 ) -> None:
     engine = DockerEngine(where)
     events: asyncio.Queue[Raw] = asyncio.Queue()
-    pump = asyncio.create_task(_pump(where, events))
+    helpers = [asyncio.create_task(_pump(where, events))]
+    if len(where.addresses) > 1:
+        helpers.append(asyncio.create_task(_check_addresses(engine)))
     try:
         await _steps(cluster_id, engine, token, events, thread)
     except lease.Fenced:
         log.warning("Another watcher has taken over cluster %s", cluster_id)
     finally:
-        pump.cancel()
+        for helper in helpers:
+            helper.cancel()
         await asyncio.shield(_in(thread, lease.give_up, cluster_id, token))
         engine.close()
 
@@ -142,6 +154,13 @@ def _fresh_watch(cluster_id: int, engine: DockerEngine, token: int) -> Watch:
 
 def _drained(events: asyncio.Queue[Raw]) -> list[Raw]:
     return [events.get_nowait() for _ in range(events.qsize())]
+
+
+async def _check_addresses(engine: DockerEngine) -> None:
+    """Managers that are not asked, because another answers, may have gone or come back."""
+    while True:
+        await asyncio.sleep(CHECK_ADDRESSES)
+        await asyncio.to_thread(engine.check_addresses)
 
 
 async def _pump(where: Connection, events: asyncio.Queue[Raw]) -> None:
