@@ -30,14 +30,14 @@ class Actor:
 
 
 def grants_of(user: User) -> list[Grant]:
-    """The user's grants; none for who is disabled. Read anew each time: a revoked right ends at once."""
+    """The user's grants; none for who is disabled. Always read anew: a right ends at once."""
     if not user.is_authenticated:
         return []
     return list(Grant.objects.filter(user_id=user.pk, user__is_active=True))
 
 
 def allowed_by(grants: Iterable[Grant], scope: Scope) -> frozenset[Action]:
-    """Every action that the grants allow in `scope`: for many scopes at the price of one reading."""
+    """Every action that the grants allow in `scope`; for many scopes read them once."""
     actions: frozenset[Action] = frozenset()
     for grant in grants:
         if grant.scope.holds(scope):

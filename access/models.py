@@ -12,7 +12,7 @@ class User(AbstractUser):
 
 
 class Grant(models.Model):
-    """A person × a role × a scope. An empty cluster means every cluster, an empty stack every stack."""
+    """A person × a role × a scope. An empty cluster or stack means every one."""
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="grants")
     role = models.CharField(max_length=32, choices=[(r.value, r.value) for r in Role])
@@ -26,7 +26,8 @@ class Grant(models.Model):
         ]
 
     def __str__(self) -> str:
-        return f"{self.user} is {self.role} on {self.cluster or 'everything'}{self.stack and '/' + self.stack}"
+        where = "/".join(filter(None, (self.cluster, self.stack))) or "everything"
+        return f"{self.user} is {self.role} on {where}"
 
     @property
     def scope(self) -> Scope:
@@ -90,4 +91,4 @@ class AuditEntry(models.Model):
         ordering = ("-id",)
 
     def __str__(self) -> str:
-        return f"{self.at:%Y-%m-%d %H:%M:%S} {self.actor_name} {self.action} {self.target} {self.phase}"
+        return f"{self.at:%F %T} {self.actor_name} {self.action} {self.target} {self.phase}"

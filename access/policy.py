@@ -48,7 +48,7 @@ ALLOWED: dict[Role, frozenset[Action]] = {
 
 @dataclass(frozen=True, slots=True)
 class Scope:
-    """Where an action happens: a stack of a cluster, a cluster (no stack), or everything (neither)."""
+    """Where an action happens: a stack, a cluster (no stack), or everything (neither)."""
 
     cluster: str = ""
     stack: str = ""

@@ -47,6 +47,12 @@ def issue_link(user: User, life: timedelta = LINK_LIFE) -> str:
     return secret
 
 
+def link_works(secret: str) -> bool:
+    """Whether the link can still be used; looking does not use it up."""
+    links = SignInLink.objects.filter(digest=_digest(secret), used_at=None, expires_at__gt=Now())
+    return links.exists()
+
+
 def use_link(secret: str) -> User | None:
     """The user of an unused, unexpired link, which is thereby used up; None otherwise."""
     links = SignInLink.objects.filter(digest=_digest(secret), used_at=None, expires_at__gt=Now())

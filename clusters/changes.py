@@ -22,7 +22,8 @@ MOST_REPLICAS = 10_000
 
 # The grammar of github.com/distribution/reference: [domain/]path[:tag][@digest].
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
-_HOST = r"(?:[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?(?:\.[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?)*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?"
+_NAME = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
+_HOST = rf"(?:{_NAME}(?:\.{_NAME})*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?"
 _REFERENCE = re.compile(
     rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*(?::[\w][\w.-]{{0,127}})?(?:@[A-Za-z][A-Za-z0-9]*:[0-9a-fA-F]{{32,}})?"
 )
@@ -44,7 +45,8 @@ def _constraint(text: str) -> str:
     found = _CONSTRAINT.fullmatch(text.strip())
     if not found:
         raise ValueError(
-            f"“{text[:80]}” is not a constraint: write it as node.labels.zone == a or node.role != manager"
+            f"“{text[:80]}” is not a constraint: write it as node.labels.zone == a"
+            " or node.role != manager"
         )
     return f"{found[1]} {found[2]} {found[3].strip()}" if " " in text.strip() else text.strip()
 

@@ -155,7 +155,7 @@ class Service(models.Model):
 
 
 class SwarmTask(models.Model):
-    """One task: a container to be, running, or gone. Docker calls it a task; Celery's are elsewhere."""
+    """One task: a container to be, running, or gone. (Celery's tasks are another thing.)"""
 
     cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="tasks")
     engine_id = models.CharField(max_length=64)
@@ -187,7 +187,7 @@ class SwarmTask(models.Model):
 
 
 class Revision(models.Model):
-    """A spec that a service has had. Rollback goes to one of these, never to Swarm's PreviousSpec."""
+    """A spec that a service has had. Rollback goes to one of these, not to Swarm's PreviousSpec."""
 
     cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="revisions")
     service_engine_id = models.CharField(max_length=64)
@@ -213,8 +213,8 @@ class Revision(models.Model):
 class Operation(models.Model):
     """Something asked of a cluster, from the request to its true result.
 
-    pending → running → succeeded | failed | rolled_back; pending | running → cancelling → cancelled;
-    running → interrupted when nothing can be known. `clusters.states` holds the table. A pending row
+    pending → running → succeeded | failed | rolled_back; both first ones → cancelling → cancelled;
+    running → interrupted when nothing can be known (the table: `clusters.states`). A pending row
     is also the outbox: the broker's message is a wake-up, and the sweep repeats it.
     """
 
@@ -268,7 +268,8 @@ class Operation(models.Model):
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
     requested_via = models.CharField(max_length=16)
     requested_from = models.CharField(max_length=45, blank=True)
-    idempotency_key = models.CharField(max_length=128, null=True)  # noqa: DJ001: null = none, unique
+    # Null where there is none: an empty string would not be unique.
+    idempotency_key = models.CharField(max_length=128, null=True)  # noqa: DJ001
     cancel = models.CharField(max_length=8, choices=Cancel.choices, blank=True)
     cancelled_by = models.ForeignKey(
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"

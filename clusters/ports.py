@@ -108,7 +108,7 @@ class Engine(Protocol):
         ...
 
     def check_addresses(self) -> None:
-        """Ask every address for a sign of life, so that `reports` tells the present; never raises."""
+        """Ask every address for a sign of life, so that `reports` is up to date; never raises."""
         ...
 
     def services(self, ids: Iterable[str] = ()) -> list[Raw]:

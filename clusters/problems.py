@@ -15,7 +15,7 @@ class NotFound(Problem):
 
 
 class Invalid(Problem):
-    """The request makes no sense for this object; nothing was done. `field` may name the culprit."""
+    """The request makes no sense for this object; nothing was done. `field` may name it."""
 
     def __init__(self, message: str, field: str = "") -> None:
         super().__init__(message)

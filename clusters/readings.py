@@ -145,7 +145,7 @@ class Tally:
 
 
 def tally(service: Raw, tasks: Sequence[Raw], ready_nodes: Iterable[str]) -> Tally:
-    """Count the tasks that really run: a task on a lost node still claims to, and is not counted."""
+    """Count the tasks that really run: one on a lost node still claims to, and does not count."""
     ready = set(ready_nodes)
     wanted = [
         task for task in tasks if task.get("DesiredState") in ("running", "ready", "accepted")

@@ -14,7 +14,7 @@ from clusters.changes import Limits, Reservations, RolloutConfig, Update
 from clusters.ports import Raw
 
 OPERATION_LABEL = "io.pilothouse.operation"  # tells a panel that comes back which write was its own
-# Swarm has no "pause": a rollout is held by a delay that nobody lives to see the end of. Its updater
+# Swarm has no "pause": a rollout is held by a delay that nobody lives to see the end of. The updater
 # starts anew with every write, so at most one more task is replaced before the delay begins.
 HELD_DELAY = 87_600 * 3600 * 10**9  # nanoseconds: ten years
 

@@ -9,17 +9,17 @@ from celery import shared_task
 from django.db.models import Q
 from django.db.models.functions import Now
 from kombu.exceptions import OperationalError
-from live import changes
 
 from clusters.engines import engine_for
 from clusters.models import Operation
 from clusters.operations.carry_out import advance
+from live import changes
 
 log = logging.getLogger(__name__)
 
 
 def wake(operation_id: str, seconds: float = 0.0) -> None:
-    """Tell a worker that the operation is due. A broker that is away costs nothing but the delay."""
+    """Tell a worker that the operation is due. A broker that is away costs but the delay."""
     try:
         carry_on.apply_async((operation_id,), countdown=seconds, retry=False)
     except (OperationalError, OSError) as error:
@@ -39,7 +39,7 @@ def carry_on(operation_id: str) -> None:
 
 @shared_task
 def sweep() -> None:
-    """Wake what is due and what nobody holds: lost messages, dead workers, a broker that was away."""
+    """Wake what is due and held by nobody: lost messages, dead workers, a broker that was away."""
     free = Q(held_until=None) | Q(held_until__lt=Now())
     due = Operation.objects.filter(free, state__in=Operation.ACTIVE, next_step_at__lte=Now())
     for operation_id in due.order_by("next_step_at").values_list("pk", flat=True)[:100]:

@@ -1,4 +1,4 @@
-"""HTTP to Django, WebSockets to Channels: from our own pages alone, and only for who is signed in."""
+"""HTTP to Django, WebSockets to Channels: from our own pages alone."""
 
 import os
 

@@ -61,7 +61,8 @@ class SSHTunnel:
 
     def _open(self) -> None:
         self._path.unlink(missing_ok=True)
-        self._process = subprocess.Popen(  # noqa: S603: a list, no shell; the host is validated
+        # A list and no shell; the host has been validated.
+        self._process = subprocess.Popen(  # noqa: S603
             self._command(),
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

@@ -80,7 +80,7 @@ class Attention:
             self._due[name] = 0.0
 
     def spaced(self, what: str, now: float, cost: float, bounds: tuple[float, float]) -> None:
-        """Due again so that a thing of this cost (seconds) takes its share of the time and no more."""
+        """Due again so that a thing of this cost (seconds) takes its share of the time, no more."""
         least, most = bounds
         self.again(what, now, min(most, max(least, cost / SHARE)))
 

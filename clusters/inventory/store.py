@@ -7,13 +7,13 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import models, transaction
-from live import changes
-from live.changes import Touched
 
 from clusters import readings
 from clusters.inventory import lease, revisions
 from clusters.models import Cluster, Network, Node, Service, SwarmTask
 from clusters.ports import EngineFacts, Raw
+from live import changes
+from live.changes import Touched
 
 Known = tuple[Any, ...]
 BATCH = 500  # rows an INSERT
@@ -54,7 +54,7 @@ class Store:
         return set(self._services)
 
     def is_as_listed(self, raw: Raw) -> bool:
-        """Whether the list of services says the same of this one as when its tasks were last read."""
+        """Whether the list of services says of this one what it said when its tasks were read."""
         return self._listed.get(raw["ID"]) == _listed(raw)
 
     def task_version(self, service_id: str, task_id: str) -> int | None:

@@ -148,7 +148,7 @@ class Watch:
         self._cool(services, tasks, moved)
 
     def _compare(self) -> None:
-        """Every service's version and count against the last written: the truth behind the hints."""
+        """Every service's version and count as last seen: the truth behind the hints."""
         start = self._clock()
         services = self._engine.services()
         present = {raw["ID"]: raw for raw in services}

@@ -112,4 +112,5 @@ def _sentence(operation: Operation, seen: Rollout) -> str:
         return f"Went back to the spec before: {seen.new} of {seen.desired} tasks run with it."
     if operation.kind == Operation.Kind.SCALE:
         return f"Stopped at {seen.new} tasks."
-    return f"Stopped: {seen.new} of {seen.desired} tasks have the new spec. The rollout is held until the next change."
+    reached = f"{seen.new} of {seen.desired} tasks have the new spec"
+    return f"Stopped: {reached}. The rollout is held until it is resumed or changed."

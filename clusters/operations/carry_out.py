@@ -127,7 +127,7 @@ def _refuse(operation: Operation, action: object) -> None:
 
 
 def _engine_away(operation: Operation, error: EngineError) -> float | None:
-    """Wait for the engine; give up on sending after a while, so that nothing happens by surprise."""
+    """Wait for the engine; after a while give up on sending, lest it happen by surprise."""
     lease.write(operation, error=str(error))
     started = operation.started_at or timezone.now()
     if operation.accepted_version is not None or timezone.now() - started < SEND_WITHIN:
@@ -190,7 +190,10 @@ def _overtaken(operation: Operation, service: Raw) -> float | None:
     if ours:
         error = "The change was made, but somebody else changed the service right after it."
         return _end(operation, S.INTERRUPTED, error=error, clash=clash)
-    error = "Somebody else changed the service in the meantime; nothing was changed. Compare both and decide."
+    error = (
+        "Somebody else changed the service in the meantime; nothing was changed."
+        " Compare both and decide."
+    )
     return _end(operation, S.FAILED, error=error, clash=clash)
 
 

@@ -153,8 +153,9 @@ def _done(operation: Operation, seen: Rollout) -> int:
 def _still_moving(operation: Operation, seen: Rollout) -> float | None:
     total, done = _total(operation, seen), _done(operation, seen)
     if _stuck(operation, done, seen):
-        error = f"No progress for {PATIENCE.seconds // 60} minutes at {done} of {total} tasks; Swarm keeps trying. "
-        lease.move(operation, S.FAILED, done=done, total=total, error=error + seen.error)
+        minutes = PATIENCE.seconds // 60
+        error = f"No progress for {minutes} minutes at {done} of {total} tasks; Swarm keeps trying."
+        lease.move(operation, S.FAILED, done=done, total=total, error=f"{error} {seen.error}")
         return None
     steps = noted(operation, "rollout", "running", f"{done} of {total}")
     estimate = (
@@ -167,7 +168,7 @@ def _still_moving(operation: Operation, seen: Rollout) -> float | None:
 
 
 def _stuck(operation: Operation, done: int, seen: Rollout) -> bool:
-    """No task has moved for too long. A delay of Swarm's own between two batches is no stand-still."""
+    """No task has moved for too long; Swarm's own delay between two batches is no stand-still."""
     last = next((s for s in reversed(operation.steps) if s["name"] == "rollout"), None)
     if last is None or done != operation.done:
         return False

@@ -158,7 +158,8 @@ def _already_there(actor: Actor, operation: Operation, error: IntegrityError) ->
     ):
         return active  # a form sent twice
     raise Busy(
-        f"{active.get_kind_display()} of {active.target} is still under way: wait for it, or cancel it.",
+        f"{active.get_kind_display()} of {active.target} is still under way:"
+        " wait for it, or cancel it.",
         active.id,
     ) from error
 
@@ -294,7 +295,7 @@ def _without_values(change: dict[str, object]) -> dict[str, object]:
 def request_cancel(
     actor: Actor, operation: Operation, how: Operation.Cancel, *, wake: Wake
 ) -> Operation:
-    """Cancel: before it was sent, at once; a running rollout by `how`. Raises Forbidden, Invalid."""
+    """Cancel: at once if it was not sent, a rollout by `how`. Raises Forbidden, Invalid."""
     authorize(actor.user, Action.OPERATION_CANCEL, operation.scope)
     with transaction.atomic():
         operation = (

@@ -1,5 +1,297 @@
-"""Filters of the Swarm's vocabulary, known to every template."""
+"""Tags and filters of the Swarm's vocabulary, known to every template."""
+
+import json
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any, NamedTuple
 
 from django import template
+from django.templatetags.static import static
+from django.utils import timezone
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
+
+from clusters import units
+from clusters.models import Operation, Service
 
 register = template.Library()
+
+
+class Look(NamedTuple):
+    """How a state is told: a tone (colour), an icon (shape) and a word."""
+
+    tone: str
+    icon: str
+    word: str
+
+
+# Every state has a word and a shape of its own; the tone alone tells nothing.
+_SERVICE = {
+    "running": Look("good", "circle-check", "Running"),
+    "starting": Look("busy", "loader", "Starting"),
+    "updating": Look("busy", "refresh", "Updating"),
+    "paused": Look("warn", "player-pause", "Paused"),
+    "failing": Look("bad", "circle-x", "Failing"),
+    "pending": Look("warn", "hourglass", "Pending"),
+    "stopped": Look("idle", "circle-minus", "Stopped"),
+    "complete": Look("good", "checks", "Complete"),
+}
+_TASK = {
+    "new": Look("busy", "circle-dashed", "New"),
+    "allocated": Look("busy", "circle-dashed", "Allocated"),
+    "pending": Look("warn", "hourglass", "Pending"),
+    "assigned": Look("busy", "circle-dashed", "Assigned"),
+    "accepted": Look("busy", "circle-dashed", "Accepted"),
+    "preparing": Look("busy", "loader", "Preparing"),
+    "ready": Look("busy", "loader", "Ready"),
+    "starting": Look("busy", "loader", "Starting"),
+    "running": Look("good", "circle-check", "Running"),
+    "complete": Look("good", "checks", "Complete"),
+    "shutdown": Look("idle", "circle-minus", "Shut down"),
+    "failed": Look("bad", "circle-x", "Failed"),
+    "rejected": Look("bad", "ban", "Rejected"),
+    "remove": Look("idle", "circle-minus", "Removed"),
+    "orphaned": Look("warn", "help-circle", "Orphaned"),
+    "lost": Look("warn", "help-circle", "Lost"),
+}
+_OPERATION = {
+    "pending": Look("idle", "hourglass", "Queued"),
+    "running": Look("busy", "refresh", "Running"),
+    "cancelling": Look("warn", "player-stop", "Cancelling"),
+    "succeeded": Look("good", "circle-check", "Succeeded"),
+    "failed": Look("bad", "circle-x", "Failed"),
+    "rolled_back": Look("warn", "arrow-back-up", "Rolled back"),
+    "cancelled": Look("idle", "circle-minus", "Cancelled"),
+    "interrupted": Look("warn", "help-circle", "Interrupted"),
+}
+_NODE = {
+    "ready": Look("good", "circle-check", "Ready"),
+    "down": Look("bad", "circle-x", "Down"),
+    "disconnected": Look("bad", "plug-connected-x", "Disconnected"),
+    "active": Look("good", "circle-check", "Active"),
+    "pause": Look("warn", "player-pause", "Paused"),
+    "drain": Look("warn", "arrow-bar-right", "Drained"),
+    "reachable": Look("good", "circle-check", "Reachable"),
+    "unreachable": Look("bad", "circle-x", "Unreachable"),
+}
+_CLUSTER = {
+    "unknown": Look("idle", "hourglass", "Not looked at yet"),
+    "ready": Look("good", "circle-check", "Ready"),
+    "not-a-swarm": Look("warn", "power", "Not in Swarm mode"),
+    "no-leader": Look("bad", "crown-off", "No leader"),
+    "unreachable": Look("bad", "plug-connected-x", "Unreachable"),
+    "unsupported": Look("bad", "ban", "Unsupported engine"),
+}
+_UPDATE = {
+    "updating": Look("busy", "refresh", "Updating"),
+    "paused": Look("warn", "player-pause", "Paused"),
+    "completed": Look("good", "circle-check", "Completed"),
+    "rollback_started": Look("warn", "arrow-back-up", "Rolling back"),
+    "rollback_paused": Look("bad", "player-pause", "Rollback paused"),
+    "rollback_completed": Look("warn", "arrow-back-up", "Rolled back"),
+}
+_STEP = {
+    "done": Look("good", "circle-check", "Done"),
+    "running": Look("busy", "refresh", "Running"),
+    "failed": Look("bad", "circle-x", "Failed"),
+    "pending": Look("idle", "circle-dashed", "To do"),
+}
+LOOKS = {
+    "service": _SERVICE,
+    "task": _TASK,
+    "operation": _OPERATION,
+    "node": _NODE,
+    "cluster": _CLUSTER,
+    "update": _UPDATE,
+    "step": _STEP,
+}
+
+
+def look(kind: str, value: str) -> Look:
+    """The look of a state; one that is not known yet is shown by its own name."""
+    return LOOKS[kind].get(value, Look("idle", "help-circle", value or "Unknown"))
+
+
+@register.simple_tag
+def icon(name: str, css: str = "") -> SafeString:
+    """An icon of the sprite, for the eye alone: the text beside it says the same."""
+    return format_html(
+        '<svg class="icon {}" width="24" height="24" fill="none" stroke="currentColor"'
+        ' stroke-width="2" stroke-linecap="round" stroke-linejoin="round" aria-hidden="true">'
+        '<use href="{}#{}"></use></svg>',
+        css,
+        static("vendor/tabler/icons.svg"),
+        name,
+    )
+
+
+@register.simple_tag
+def state(kind: str, value: str) -> SafeString:
+    """A state by shape, colour and word."""
+    tone, shape, word = look(kind, value)
+    return format_html('<span class="state tone-{}">{}{}</span>', tone, icon(shape), word)
+
+
+@register.simple_tag
+def word(kind: str, value: str) -> str:
+    return look(kind, value).word
+
+
+@register.filter
+def tone(value: str, kind: str) -> str:
+    return look(kind, value).tone
+
+
+# --- Times ---------------------------------------------------------------------------------------
+
+_UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
+
+
+def ago(moment: datetime) -> str:
+    """ "5 min ago", "in 20 s"; static/js/times.js says the same and keeps it current."""
+    seconds = round((timezone.now() - moment).total_seconds())
+    if abs(seconds) < 1:
+        return "now"
+    size, unit = next((size, unit) for size, unit in _UNITS if abs(seconds) >= size)
+    text = f"{abs(seconds) // size} {unit}"
+    return f"{text} ago" if seconds > 0 else f"in {text}"
+
+
+@register.filter
+def when(moment: datetime | str | None) -> str:
+    """A moment, relative, with the exact time on hover. Takes ISO text too, as steps hold it."""
+    if not moment:
+        return "—"
+    if isinstance(moment, str):
+        moment = datetime.fromisoformat(moment)
+    local = timezone.localtime(moment)
+    return format_html(
+        '<time datetime="{}" title="{}">{}</time>',
+        moment.isoformat(timespec="seconds"),
+        local.strftime("%A %d %B %Y, %H:%M:%S %Z"),
+        ago(moment),
+    )
+
+
+@register.filter
+def exactly(moment: datetime | None) -> str:
+    """A moment in full: for the audit trail."""
+    return timezone.localtime(moment).strftime("%Y-%m-%d %H:%M:%S") if moment else "—"
+
+
+@register.filter
+def lasted(seconds: float | None) -> str:
+    """Seconds as people say them: "42 s", "3 min 5 s"."""
+    if seconds is None:
+        return "—"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    if hours:
+        return f"{hours} h {minutes} min"
+    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
+
+
+# --- Docker's units and values -------------------------------------------------------------------
+
+
+@register.filter
+def duration(ns: int | None) -> str:
+    return units.duration(ns)
+
+
+@register.filter
+def memory(count: int | None) -> str:
+    return units.memory(count)
+
+
+@register.filter
+def gibibytes(count: int | None) -> str:
+    """An amount of memory as a machine's size: "15.6 GiB"."""
+    return f"{(count or 0) / 2**30:.1f} GiB"
+
+
+@register.filter
+def cpus(nano: int | None) -> str:
+    return units.cpus(nano)
+
+
+@register.filter
+def image_name(image: str) -> str:
+    """The image without its digest."""
+    return image.split("@", 1)[0]
+
+
+@register.filter
+def as_json(value: Any) -> str:
+    return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True)
+
+
+@register.filter
+def spec_value(value: Any) -> str:
+    """One side of a difference, in short."""
+    if value is None:
+        return "—"
+    if isinstance(value, dict | list):
+        return json.dumps(value, indent=1, ensure_ascii=False)
+    return json.dumps(value) if isinstance(value, bool) else str(value)
+
+
+@register.filter
+def item(mapping: dict[str, Any], key: str) -> Any:
+    """A value of a mapping by a key that the template holds in a variable."""
+    return mapping.get(key)
+
+
+@register.filter
+def short_id(engine_id: str) -> str:
+    return engine_id[:12]
+
+
+# --- Small pictures ------------------------------------------------------------------------------
+
+
+@register.simple_tag
+def bar(done: int, total: int, tone: str = "good") -> SafeString:
+    """How much of a whole, as a bar; the numbers stand beside it."""
+    width = 60 if done >= total else round(60 * max(0, done) / total)
+    return format_html(
+        '<svg class="bar tone-{}" width="60" height="6" aria-hidden="true">'
+        '<rect class="bar-whole" width="60" height="6" rx="3"></rect>'
+        '<rect class="bar-part" width="{}" height="6" rx="3"></rect></svg>',
+        tone,
+        width if total else 0,
+    )
+
+
+# --- What the tables ask -------------------------------------------------------------------------
+
+_URGENCY = ("failing", "pending", "paused", "updating", "starting", "running", "complete", "stopped")
+
+
+@register.filter
+def by_urgency(by_health: dict[str, int]) -> list[tuple[str, int]]:
+    """The counts, what somebody should look at first; states that nobody is in are left out."""
+    return [(name, by_health[name]) for name in _URGENCY if by_health.get(name)]
+
+
+@register.filter
+def active_count(operations: Iterable[Operation]) -> int:
+    return sum(operation.active for operation in operations)
+
+
+@register.filter
+def short_name(service: Service) -> str:
+    """The name without its stack's prefix, which stands beside it."""
+    prefix = f"{service.stack}_"
+    return service.name.removeprefix(prefix) if service.stack else service.name
+
+
+@register.filter
+def sorted_by(sort: str, key: str) -> str:
+    """The value of aria-sort for a column; "" if the table is sorted by another."""
+    return {key: "ascending", f"-{key}": "descending"}.get(sort, "")
+
+
+@register.filter
+def next_sort(sort: str, key: str) -> str:
+    return f"-{key}" if sort == key else key

@@ -37,7 +37,7 @@ class Command(BaseCommand):
 
 
 async def watch_all(holder: str) -> None:
-    """One task per cluster, started and stopped as clusters come and go, until SIGTERM or SIGINT."""
+    """One task per cluster, as clusters come and go, until SIGTERM or SIGINT."""
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
@@ -136,7 +136,7 @@ async def _steps(
     events: asyncio.Queue[Raw],
     thread: ThreadPoolExecutor,
 ) -> None:
-    """Step until fenced. After a failed transaction the store's memory is made anew from the rows."""
+    """Step until fenced. A failed transaction makes the store's memory anew from the rows."""
     watch: Watch | None = None
     while True:
         if watch is None:
