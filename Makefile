@@ -30,11 +30,13 @@ bench:
 lock:
 	$(COMPILE) $(UPGRADE) --group installer --output-file requirements-uv.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml --extra embedded --output-file requirements.txt
+	$(COMPILE) $(UPGRADE) pyproject.toml --constraint requirements.txt \
+		--output-file deploy/requirements.txt
 	$(COMPILE) $(UPGRADE) pyproject.toml --extra embedded --group dev \
 		--constraint requirements.txt --output-file requirements-dev.txt
 
 vendor:
-	@exec $(SETUP) --dev python static/vendor/fetch.py
+	@exec $(SETUP) --dev python deploy/vendor.py
 
 clean:
 	rm -rf staticfiles .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

@@ -19,13 +19,10 @@ class Address:
     allowed_hosts: Sequence[str]
 
     @property
-    def reachable(self) -> str:
-        """The host by which this machine reaches it."""
-        return EVERYWHERE.get(self.host, self.host)
-
-    @property
     def url(self) -> str:
-        host = f"[{self.reachable}]" if ":" in self.reachable else self.reachable
+        """Where this machine reaches it."""
+        host = EVERYWHERE.get(self.host, self.host)
+        host = f"[{host}]" if ":" in host else host
         return f"http://{host}:{self.port}"
 
     @property

@@ -58,7 +58,16 @@ def simulated_swarm(socket: Path) -> Program:
 def panel_programs(
     host: str, port: int, state: StateDirectory, environment: Mapping[str, str]
 ) -> tuple[Program, ...]:
-    """The four processes of the panel, as in production, in the order in which they start."""
+    """The four processes of the panel, in the order in which they start."""
+    commands = panel_commands(host, port, state.beat_schedule)
+    return tuple(
+        replace(_python(name, *arguments), environment=environment)
+        for name, arguments in commands.items()
+    )
+
+
+def panel_commands(host: str, port: int, beat_schedule: Path) -> dict[str, tuple[str, ...]]:
+    """The arguments to Python of each process, here and in production, by its name."""
     uvicorn = (
         "-m", "uvicorn", "controlpanel.asgi:application", "--host", host, "--port", str(port),
         "--ws", "websockets-sansio", "--no-access-log", "--log-level", "warning",
@@ -69,16 +78,13 @@ def panel_programs(
         "worker", "--pool", "threads", "--concurrency", "8", "--without-gossip",
         "--without-mingle", "--loglevel", "WARNING",
     )  # fmt: skip
-    beat = (
-        "beat", "--schedule", str(state.beat_schedule), "--pidfile", "", "--loglevel", "WARNING",
-    )  # fmt: skip
-    programs = (
-        _python("web", *uvicorn),
-        _python("watcher", "manage.py", "watch"),
-        _python("worker", *celery, *worker),
-        _python("beat", *celery, *beat),
-    )
-    return tuple(replace(program, environment=environment) for program in programs)
+    beat = ("beat", "--schedule", str(beat_schedule), "--pidfile", "", "--loglevel", "WARNING")
+    return {
+        "web": uvicorn,
+        "watcher": ("manage.py", "watch"),
+        "worker": (*celery, *worker),
+        "beat": (*celery, *beat),
+    }
 
 
 def _python(name: str, *arguments: str) -> Program:

@@ -2,13 +2,14 @@
 
 import asyncio
 import http.client
+import urllib.request
 from collections.abc import Callable
-from http import HTTPStatus
 
 from controlpanel.supervisor.failures import CannotStart
 from controlpanel.supervisor.processes import SupervisedProcess
 
-LOOK_AGAIN = 0.05  # seconds
+LOOK_AGAIN, PAGE_TIMEOUT = 0.05, 10.0  # seconds
+WITHOUT_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 async def wait_until(
@@ -36,13 +37,11 @@ def _failed(process: SupervisedProcess, what: str) -> CannotStart:
     )
 
 
-def page_answers(host: str, port: int, path: str, host_header: str) -> bool:
-    """Whether `GET path` answers with something other than an error."""
-    connection = http.client.HTTPConnection(host, port, timeout=5)
+def page_answers(url: str, host_header: str) -> bool:
+    """Whether `GET url`, redirects followed, answers with a page and not with an error."""
+    request = urllib.request.Request(url, headers={"Host": host_header})  # noqa: S310 - http://
     try:
-        connection.request("GET", path, headers={"Host": host_header})
-        return connection.getresponse().status < HTTPStatus.BAD_REQUEST
-    except (OSError, http.client.HTTPException):
+        with WITHOUT_PROXY.open(request, timeout=PAGE_TIMEOUT):
+            return True
+    except (OSError, http.client.HTTPException):  # an error page is an HTTPError, an OSError
         return False
-    finally:
-        connection.close()

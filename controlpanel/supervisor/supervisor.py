@@ -108,8 +108,7 @@ class Supervisor:
             await wait_until(self._page("/"), by=self.processes["web"])
 
     def _page(self, path: str) -> Callable[[], bool]:
-        at = self.address
-        return lambda: page_answers(at.reachable, at.port, path, at.host_header)
+        return lambda: page_answers(self.address.url + path, self.address.host_header)
 
     def _run(self, program: Program) -> SupervisedProcess:
         log = ProcessLog(self.state.logs, program.name)

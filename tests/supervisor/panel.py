@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Callable
 from pathlib import Path
@@ -83,5 +84,7 @@ class Panel:
         try:
             with urllib.request.urlopen(self.url + path, timeout=10) as answer:
                 return int(answer.status)
+        except urllib.error.HTTPError as answer:
+            return answer.code
         except OSError:
             return 0
