@@ -20,7 +20,7 @@ from access import api as access_api
 from access.authorize import Actor
 from access.requests import SignedOut, actor_of
 from access.tokens import find_token
-from clusters import api as clusters_api
+from clusters.api import changes, clusters, operations, services
 from controlpanel import problems
 from controlpanel.openapi import DESCRIPTION, with_problems
 
@@ -93,12 +93,12 @@ def _storable(content: Any) -> bool:
 
 def _with_known_query(run: View) -> View:
     """Note which query parameters the operation knows, for `PanelAPI.create_temporal_response`."""
-    operation: Operation = run.__self__
+    operation: Operation = run.__self__  # type: ignore[attr-defined]
     known = {
         name
         for model in operation.models
         if model.__ninja_param_source__ == "query"
-        for name in model.__ninja_flatten_map__  # type: ignore[attr-defined]
+        for name in model.__ninja_flatten_map__
     }
 
     @wraps(run)
@@ -173,10 +173,10 @@ problems.install(api)
 api.add_decorator(_with_known_query, mode="view")
 
 SERVICES = "/clusters/{slug:cluster}/services/"
-api.add_router("/clusters", clusters_api.clusters)
-api.add_router(SERVICES.rstrip("/"), clusters_api.services)
-api.add_router(SERVICES + "{str:service}/", clusters_api.changes)
-api.add_router("/operations", clusters_api.operations)
+api.add_router("/clusters", clusters.router)
+api.add_router(SERVICES.rstrip("/"), services.router)
+api.add_router(SERVICES + "{str:service}/", changes.router)
+api.add_router("/operations", operations.router)
 api.add_router("/audit", access_api.trail)
 api.add_router("/access/tokens", access_api.tokens)
 

@@ -1,9 +1,10 @@
 """The Engine API's endless answers on aiohttp: unlike docker-py's, they can be cancelled."""
 
 import asyncio
+import contextlib
 import json
 import struct
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterator
 
 import aiohttp
 
@@ -35,9 +36,10 @@ class DockerStreams:
     async def events(self) -> AsyncIterator[Raw]:
         """See the port. Raises EngineUnreachable when no address answers."""
         async with await self._open("/events", {"filters": json.dumps(_EVENTS)}) as answer:
-            async for line in answer.content:
-                if line.strip():
-                    yield json.loads(line)
+            with _breaks_in_words():
+                async for line in answer.content:
+                    if line.strip():
+                        yield json.loads(line)
 
     async def task_log(
         self, task_id: str, *, tty: bool, tail: int | None, since: float, follow: bool
@@ -52,8 +54,9 @@ class DockerStreams:
         }
         async with await self._open(f"/tasks/{task_id}/logs", params) as answer:
             frames = _raw_lines(answer.content) if tty else _framed_lines(answer.content)
-            async for stream, line in frames:
-                yield _log_line(stream, line)
+            with _breaks_in_words():
+                async for stream, line in frames:
+                    yield _log_line(stream, line)
 
     async def _open(self, path: str, params: dict[str, str]) -> aiohttp.ClientResponse:
         """The first address that answers. Reading from then on has no end and no timeout."""
@@ -116,6 +119,15 @@ class DockerStreams:
             await asyncio.to_thread(tunnel.close)
         if self._files:
             self._files.close()
+
+
+@contextlib.contextmanager
+def _breaks_in_words() -> Iterator[None]:
+    """What aiohttp raises in the middle of an answer, as ours."""
+    try:
+        yield
+    except (aiohttp.ClientError, OSError) as error:
+        raise EngineUnreachable(f"The connection to the engine broke: {error}") from error
 
 
 def _message(text: str) -> str:

@@ -1,0 +1,35 @@
+"""What several of the API's addresses need."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.urls import reverse
+from ninja import Status
+
+from access.authorize import Actor, authorize
+from access.policy import Action
+from clusters import selectors, shown
+from clusters.models import Operation, Service
+
+
+def actor_of(request: HttpRequest) -> Actor:
+    """Who asks, as the API's root found out."""
+    actor: Actor = request.auth  # type: ignore[attr-defined]
+    return actor
+
+
+def service_of(request: HttpRequest, cluster: str, name: str) -> tuple[Service, frozenset[Action]]:
+    """The service and what the actor may do there."""
+    user = actor_of(request).user
+    row = selectors.service_seen_by(user, selectors.cluster_seen_by(user, cluster), name)
+    return row, authorize(user, Action.SERVICE_VIEW, row.scope)
+
+
+def accepted(request: HttpRequest, response: HttpResponse, operation: Operation) -> Status:
+    response["Location"] = address_of(request, "operation", operation=operation.id)
+    return Status(202, shown.operation(operation))
+
+
+def address_of(request: HttpRequest, name: str, **arguments: Any) -> str:
+    match = request.resolver_match
+    return reverse(f"{match.namespace}:{name}" if match else name, kwargs=arguments)

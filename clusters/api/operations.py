@@ -1,0 +1,42 @@
+"""Operations."""
+
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from ninja import Query, Router, Status
+
+from access.paging import Page, page_of
+from clusters import selectors, shown
+from clusters.api.answers import accepted, actor_of
+from clusters.models import Operation
+from clusters.operations.requests import request_cancel
+from clusters.schemas import Cancel, OperationFilter, OperationRow
+from clusters.tasks import wake
+
+router = Router(tags=["Operations"])
+
+
+@router.get("", response=Page[OperationRow], summary="List the operations")
+def list_operations(request: HttpRequest, filters: Query[OperationFilter]) -> dict[str, Any]:
+    """The newest first."""
+    found = selectors.operation_list(
+        actor_of(request).user, state=filters.state or "", cluster=filters.cluster
+    )
+    return page_of(found.order_by("-created_at", "-id"), filters, shown.operation)
+
+
+@router.get(
+    "{uuid:operation}", response=OperationRow, url_name="operation", summary="Show an operation"
+)
+def show_operation(request: HttpRequest, operation: UUID) -> dict[str, Any]:
+    return shown.operation(selectors.operation_seen_by(actor_of(request).user, operation))
+
+
+@router.post("{uuid:operation}/cancel", response={202: OperationRow}, summary="Cancel")
+def cancel(request: HttpRequest, response: HttpResponse, operation: UUID, body: Cancel) -> Status:
+    """At once if nothing was sent to Docker yet; else stop the rollout, or go back."""
+    actor = actor_of(request)
+    row = selectors.operation_seen_by(actor.user, operation)
+    how = Operation.Cancel(body.how)
+    return accepted(request, response, request_cancel(actor, row, how, wake=wake))
