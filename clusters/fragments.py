@@ -5,6 +5,7 @@ A fragment is rendered by the same template and context as in the page. Topics a
 `overview`, `operations`, `operation:<id>` and `tray`.
 """
 
+import re
 from collections.abc import Callable, Hashable, Iterable
 from uuid import UUID
 
@@ -34,7 +35,10 @@ def render(user: User, topic: str, touched: Changes) -> Fragments:
 
 def is_topic(topic: str) -> bool:
     """Whether there is such a topic; what of it a user sees is decided at each rendering."""
-    return topic.partition(":")[0] in _TOPICS
+    name, _, argument = topic.partition(":")
+    if name == "operation":
+        return re.fullmatch(r"[0-9a-f-]{36}", argument) is not None
+    return name in _TOPICS
 
 
 def clock(topics: Iterable[str]) -> dict[str, Hashable]:

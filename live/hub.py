@@ -47,11 +47,10 @@ class Viewer:
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     _told: int = 0  # the sequence of the last frame that was whole
 
-    def put(self, fragments: Fragments, sequence: int) -> None:
+    def put(self, fragments: Fragments) -> None:
         for element, html in fragments.items():
             self.pending.pop(element, None)
             self.pending[element] = html
-        self.sequence = sequence
         if fragments:
             self.wake.set()
 
@@ -202,18 +201,31 @@ class Hub:
     async def _show(self, viewers: Iterable[Viewer], touched: list[Touched] | None) -> None:
         """Render once per topic and permission class; hand the result to all of them."""
         classes: dict[tuple[str, Hashable], list[Viewer]] = {}
-        for viewer in list(viewers):
+        everyone = list(viewers)
+        for viewer in everyone:
             if touched is None:
                 viewer.reload = True
-                viewer.sequence = self._sequence
                 viewer.wake.set()
             else:
                 for topic in viewer.topics:
                     classes.setdefault((topic, viewer.rights), []).append(viewer)
         for (topic, _), members in classes.items():
-            fragments = await self._in_thread(self._hooks.render, members[0].user, topic, touched)
+            fragments = await self._rendered(members[0].user, topic, touched)
             for viewer in members:
-                viewer.put(fragments, self._sequence)
+                viewer.put(fragments)
+        for viewer in everyone:  # only now: a frame may have left between two topics
+            viewer.sequence = self._sequence
+
+    async def _rendered(self, user: Any, topic: str, touched: list[Touched] | None) -> Fragments:
+        """A fragment that cannot be rendered must not end the live path of all the others."""
+        try:
+            html: Fragments = await self._in_thread(self._hooks.render, user, topic, touched)
+        except (DatabaseError, psycopg.Error):
+            raise
+        except Exception:  # noqa: BLE001
+            log.exception("The live fragments of %s cannot be rendered", topic)
+            return {}
+        return html
 
     # --- What changes without a change ------------------------------------------------------------
 
@@ -245,8 +257,7 @@ class Hub:
         self._clock = now
         for topic in moved:
             for viewer in [v for v in self._viewers if topic in v.topics]:
-                html = await self._in_thread(self._hooks.render, viewer.user, topic, None)
-                viewer.put(html, viewer.sequence)
+                viewer.put(await self._rendered(viewer.user, topic, None))
 
 
 async def _bus() -> psycopg.AsyncConnection[Any]:
