@@ -5,6 +5,7 @@ import logging
 import os
 import re
 import sys
+import time
 from collections import deque
 from collections.abc import AsyncIterator
 from logging.handlers import RotatingFileHandler
@@ -13,6 +14,7 @@ from pathlib import Path
 FILE_BYTES, OLD_FILES = 5 * 2**20, 3
 LONGEST_LINE = 2**16  # bytes
 TAIL_LINES = 20
+MOST_SHOWN, WINDOW = 100, 30.0  # lines of one process on the terminal, in so many seconds
 
 # The first line of an entry: a date (ours, Celery's, PostgreSQL's), uvicorn's "INFO:", Valkey's
 # "123:M". A line without one belongs to the entry above it: a traceback, a DETAIL.
@@ -47,13 +49,25 @@ class ProcessLog:
         self.tail: deque[str] = deque(maxlen=TAIL_LINES)
         self._name = name
         self._in_error = False
+        self._window, self._shown = 0.0, 0
         self._file = _File(self.path, maxBytes=FILE_BYTES, backupCount=OLD_FILES, delay=True)
 
     def take(self, line: str) -> None:
         self.tail.append(line)
         self._file.handle(logging.makeLogRecord({"msg": line}))
         if self._is_error(line):
+            self._show(line)
+
+    def _show(self, line: str) -> None:
+        """Put the line on the terminal, unless so many came lately that they would drown it."""
+        now = time.monotonic()
+        if now - self._window > WINDOW:
+            self._window, self._shown = now, 0
+        self._shown += 1
+        if self._shown <= MOST_SHOWN:
             say(f"{self._name} | {line}")
+        elif self._shown == MOST_SHOWN + 1:
+            say(f"{self._name} | … more of this in {self.path}")
 
     def _is_error(self, line: str) -> bool:
         if ENTRY.match(line) or ERROR.match(line):

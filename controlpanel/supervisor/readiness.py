@@ -8,14 +8,18 @@ from collections.abc import Callable
 from controlpanel.supervisor.failures import CannotStart
 from controlpanel.supervisor.processes import SupervisedProcess
 
-LOOK_AGAIN, PAGE_TIMEOUT = 0.05, 10.0  # seconds
+PAGE_TIMEOUT = 10.0  # seconds
 WITHOUT_PROXY = urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
 async def wait_until(
-    question: Callable[[], bool], *, by: SupervisedProcess, timeout: float = 60.0
+    question: Callable[[], bool],
+    *,
+    by: SupervisedProcess,
+    timeout: float = 60.0,
+    pause: float = 0.05,
 ) -> None:
-    """Ask the (blocking) question until it answers True.
+    """Ask the (blocking) question every `pause` seconds until it answers True.
 
     Raises CannotStart with the last lines of the process's log if it keeps dying, or does not
     get ready within `timeout` seconds.
@@ -27,7 +31,7 @@ async def wait_until(
             raise _failed(by, "keeps dying")
         if loop.time() > deadline:
             raise _failed(by, f"was not ready after {timeout:g} s")
-        await asyncio.sleep(LOOK_AGAIN)
+        await asyncio.sleep(pause)
 
 
 def _failed(process: SupervisedProcess, what: str) -> CannotStart:

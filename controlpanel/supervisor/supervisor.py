@@ -105,7 +105,8 @@ class Supervisor:
                 self._run(program)
             await wait_until(self._page("/readyz"), by=self.processes["web"])
         with self.timings.part("first page"):
-            await wait_until(self._page("/"), by=self.processes["web"])
+            page, web = self._page("/"), self.processes["web"]
+            await wait_until(page, by=web, timeout=10.0, pause=1.0)
 
     def _page(self, path: str) -> Callable[[], bool]:
         return lambda: page_answers(self.address.url + path, self.address.host_header)

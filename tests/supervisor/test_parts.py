@@ -21,7 +21,7 @@ from controlpanel.supervisor import engine, records
 from controlpanel.supervisor.address import Address
 from controlpanel.supervisor.failures import CannotStart
 from controlpanel.supervisor.lock import only_one
-from controlpanel.supervisor.logs import ProcessLog
+from controlpanel.supervisor.logs import MOST_SHOWN, ProcessLog
 from controlpanel.supervisor.plan import make_plan
 from controlpanel.supervisor.processes import (
     LONGEST_PAUSE,
@@ -32,6 +32,7 @@ from controlpanel.supervisor.processes import (
 from controlpanel.supervisor.readiness import wait_until
 from controlpanel.supervisor.state import LONGEST_SOCKET_DIRECTORY, StateDirectory
 from controlpanel.supervisor.timings import Timings
+from tests.supervisor.panel import wait_for
 
 
 @given(st.integers(min_value=1, max_value=10_000))
@@ -167,6 +168,17 @@ def test_an_error_is_shown_with_what_belongs_to_it(
     assert shown == [f"web | {line}", 'web |   File "x.py", line 1', "web | ValueError: x"]
 
 
+def test_a_flood_of_errors_does_not_drown_the_terminal(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    log = ProcessLog(tmp_path, "web")
+    for _ in range(MOST_SHOWN * 3):
+        log.take(LOUD[0])
+    shown = capsys.readouterr().out.splitlines()
+    assert len(shown) == MOST_SHOWN + 1
+    assert str(log.path) in shown[-1]
+
+
 def test_a_log_that_cannot_be_written_is_told_once(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -221,7 +233,7 @@ async def test_what_a_process_started_itself_ends_with_it(tmp_path: Path) -> Non
     await wait_until(lambda: bool(process.log.tail), by=process)
     grandchild = int(process.log.tail[0])
     await process.stop()
-    assert records.start_time(grandchild) is None
+    wait_for(lambda: records.start_time(grandchild) is None, "the grandchild to end")
 
 
 async def test_lines_longer_than_the_buffer_come_in_pieces(tmp_path: Path) -> None:
