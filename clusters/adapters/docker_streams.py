@@ -20,6 +20,7 @@ from clusters.ports import (
     Refused,
 )
 
+LONGEST_LINE = 65_536  # what an endless line has beyond it is left out
 _STREAMS = {1: "stdout", 2: "stderr"}
 _EVENTS = {"type": ["service", "node", "network", "secret", "config", "container"]}
 
@@ -55,8 +56,8 @@ class DockerStreams:
         async with await self._open(f"/tasks/{task_id}/logs", params) as answer:
             frames = _raw_lines(answer.content) if tty else _framed_lines(answer.content)
             with _breaks_in_words():
-                async for stream, line in frames:
-                    yield _log_line(stream, line)
+                async for line in frames:
+                    yield line
 
     async def _open(self, path: str, params: dict[str, str]) -> aiohttp.ClientResponse:
         """The first address that answers. Reading from then on has no end and no timeout."""
@@ -137,38 +138,56 @@ def _message(text: str) -> str:
         return text.strip()[:500]
 
 
-async def _framed_lines(content: aiohttp.StreamReader) -> AsyncIterator[tuple[str, bytes]]:
+async def _framed_lines(content: aiohttp.StreamReader) -> AsyncIterator[LogLine]:
     """The lines of a multiplexed stream: frames of an 8-byte header (stream, length) and a payload.
 
-    A long line comes in several frames, and a frame may hold several lines.
+    Each frame has a time of its own. A long line comes in several, the last one with its end.
+    A stream without such headers is a terminal's: the service's spec may be newer than the task.
     """
-    rest: dict[str, bytes] = {}
-    while True:
-        try:
-            header = await content.readexactly(8)
-            number, length = struct.unpack(">BxxxL", header)
-            payload = await content.readexactly(length)
-        except asyncio.IncompleteReadError:
-            break
+    unfinished: dict[str, LogLine] = {}
+    while header := await _exactly(content, 8):
+        number, padding, length = struct.unpack(">B3sL", header)
+        if padding != b"\0\0\0":
+            async for line in _raw_lines(content, header):
+                yield line
+            return
         stream = _STREAMS.get(number, "stdout")
-        *lines, tail = (rest.get(stream, b"") + payload).split(b"\n")
-        rest[stream] = tail
-        for line in lines:
-            yield stream, line
-    for stream, line in rest.items():
-        if line:
-            yield stream, line
+        payload = await _exactly(content, length)
+        line = _joined(unfinished.pop(stream, None), _log_line(stream, payload.rstrip(b"\n")))
+        if payload.endswith(b"\n"):
+            yield line
+        else:
+            unfinished[stream] = line
+    for line in unfinished.values():
+        yield line
 
 
-async def _raw_lines(content: aiohttp.StreamReader) -> AsyncIterator[tuple[str, bytes]]:
+async def _exactly(content: aiohttp.StreamReader, length: int) -> bytes:
+    """So many bytes; none once the stream has ended."""
+    try:
+        return await content.readexactly(length)
+    except asyncio.IncompleteReadError:
+        return b""
+
+
+def _joined(begin: LogLine | None, more: LogLine) -> LogLine:
+    """A line and its continuation, which an endless line must not make grow for ever."""
+    if begin is None:
+        return more
+    room = LONGEST_LINE - len(begin.text)
+    return LogLine(begin.at, begin.stream, begin.text + more.text[: max(0, room)])
+
+
+async def _raw_lines(content: aiohttp.StreamReader, begin: bytes = b"") -> AsyncIterator[LogLine]:
     """The lines of a terminal's stream, which has no frames."""
-    rest = b""
+    rest = begin
     async for chunk in content.iter_any():
         *lines, rest = (rest + chunk).split(b"\n")
         for line in lines:
-            yield "stdout", line.rstrip(b"\r")
+            yield _log_line("stdout", line.rstrip(b"\r"))
+        rest = rest[:LONGEST_LINE]
     if rest:
-        yield "stdout", rest
+        yield _log_line("stdout", rest)
 
 
 def _log_line(stream: str, line: bytes) -> LogLine:

@@ -16,7 +16,7 @@ FLOOD_LINES = 10_000  # a second, of all tasks together; above it, only the newe
 QUIET_SECONDS = 0.3  # how long the tasks' pasts must be quiet to be told in one order
 SETTLE_SECONDS = 1.5  # but no longer than this
 RETRY_SECONDS = 1.0
-LAST_WORDS_SECONDS = 10.0  # for the stream of a task that ended to end as well
+LAST_WORDS_SECONDS = 10.0  # for what a task said before its end
 
 
 class Follower:
@@ -33,7 +33,6 @@ class Follower:
         self._pumps: dict[str, asyncio.Task[None]] = {}
         self._last: dict[str, str] = {}  # task id → `at` of its last line
         self._ended: dict[str, float] = {}  # task id → when we learnt that it had ended
-        self._lost: set[str] = set()  # tasks whose node is not ready
         self._told: set[Notice] = set()
         self._failures: dict[str, str] = {}  # task id → what was last said of it
         self._buffer = _Buffer(tail)
@@ -43,11 +42,8 @@ class Follower:
         """The tasks as they are now, in the order of interest."""
         chosen, notices = choose(sources)
         self._tell(notices)
-        for source in chosen:
-            self._sources[source.task_id] = source
-            if source.ended:
-                self._ended.setdefault(source.task_id, time.monotonic())
-        self._open_again(sources)
+        for source in sources:
+            self._note(source)
         self._join([source.task_id for source in chosen if source.task_id not in self._pumps])
         self._end_silent()
 
@@ -82,18 +78,23 @@ class Follower:
         for task_id in task_ids[: max(0, room)]:
             self._pumps[task_id] = asyncio.create_task(self._pump(task_id))
 
-    def _open_again(self, sources: Sequence[Source]) -> None:
-        """Forget the streams of nodes that came back: they may stay silent for ever."""
-        for source in sources:
-            if not source.node_ready:
-                self._lost.add(source.task_id)
-            elif source.task_id in self._lost:
-                self._lost.discard(source.task_id)
-                if pump := self._pumps.pop(source.task_id, None):
-                    pump.cancel()
+    def _note(self, source: Source) -> None:
+        """Keep the task's state, and open its stream anew where the old one is of no more use.
+
+        The engine does not end the stream of a task that ended, and that of a node that was away
+        may stay silent for ever.
+        """
+        before = self._sources.get(source.task_id, source)
+        self._sources[source.task_id] = source
+        if source.ended:
+            self._ended.setdefault(source.task_id, time.monotonic())
+        if (source.ended and not before.ended) or (source.node_ready and not before.node_ready):
+            pump = self._pumps.pop(source.task_id, None)
+            if pump:
+                pump.cancel()
 
     def _end_silent(self) -> None:
-        """Stop the streams of tasks that ended, if the engine does not end them."""
+        """Give up reading the last lines of tasks that ended, if that takes too long."""
         now = time.monotonic()
         for task_id, ended_at in self._ended.items():
             if now - ended_at > LAST_WORDS_SECONDS and task_id in self._pumps:
