@@ -94,7 +94,12 @@ class _Change(_Strict):
 
 
 class Scale(_Change):
+    """While a rollout is under way or paused, a scale cuts it short or sets it going again, and an
+    automatic rollback would return to the wrong spec: that has to be insisted on.
+    """
+
     replicas: StrictInt = Field(ge=0, le=MOST_REPLICAS)
+    insist: bool = False
 
 
 class RolloutConfig(_Strict):

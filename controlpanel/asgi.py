@@ -5,6 +5,11 @@ import os
 from django.core.asgi import get_asgi_application
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlpanel.settings")
+if not os.environ.get("PILOTHOUSE_SECRET_KEY"):
+    raise SystemExit(
+        "Set PILOTHOUSE_SECRET_KEY, the same for every process: see docs/configuration.md."
+    )
+
 http = get_asgi_application()  # sets Django up, before anything below touches a model
 
 from channels.auth import AuthMiddlewareStack  # noqa: E402

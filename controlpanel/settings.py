@@ -1,5 +1,6 @@
 """Settings, all by environment variables. docs/configuration.md lists and explains each."""
 
+import secrets
 from pathlib import Path
 
 import environ
@@ -10,9 +11,8 @@ env = environ.Env()
 
 # --- The process ---------------------------------------------------------------------------------
 DEBUG = env.bool("PILOTHOUSE_DEBUG", default=False)
-SECRET_KEY = env.str(
-    "PILOTHOUSE_SECRET_KEY", default="only-for-tests-and-commands-without-a-session"
-)
+# A key of the moment does for commands and tests; asgi.py refuses to serve without a lasting one.
+SECRET_KEY = env.str("PILOTHOUSE_SECRET_KEY", default=secrets.token_urlsafe(50))
 ALLOWED_HOSTS = env.list("PILOTHOUSE_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("PILOTHOUSE_TRUSTED_ORIGINS", default=[])
 # Where the embedded database, broker and logs of `make run` live.

@@ -18,6 +18,7 @@ from clusters.changes import Restart, Resume, Rollback, Scale, ServiceChange, Up
 from clusters.models import Cluster, Operation, Revision, Service, SwarmTask
 from clusters.ports import Raw
 from clusters.problems import Busy, Clash, Conflict, Invalid
+from clusters.readings import Health
 from clusters.specs import Difference
 from live import changes as live_changes
 
@@ -88,6 +89,7 @@ def request(
     foreseen = preview(actor, service, change)
     if foreseen.changes_nothing:
         raise Invalid("The service is already as you ask: nothing would change.")
+    _refuse_unless_insisted(service, change)
     operation = Operation(
         kind=foreseen.kind,
         cluster=service.cluster,
@@ -269,21 +271,31 @@ def _running_tasks(service: Service) -> list[SwarmTask]:
     )
 
 
+def _refuse_unless_insisted(service: Service, change: ServiceChange) -> None:
+    """A scale during a rollout. Raises Invalid, with Swarm's reason."""
+    if isinstance(change, Scale) and not change.insist and (warning := _rollout_warning(service)):
+        raise Invalid(f"{warning} Wait for it, or say that you insist.", "insist")
+
+
+def _rollout_warning(service: Service) -> str:
+    if service.health == Health.PAUSED:
+        return (
+            "A rollout is paused: this change sets it going again, with the new tasks as they are."
+        )
+    if service.health == Health.UPDATING:
+        return "A rollout is under way: this change cuts it short."
+    return ""
+
+
 def _warnings(service: Service, change: ServiceChange, after: Raw) -> list[str]:
     """What a careful colleague would say before the button is pressed."""
-    found = []
-    if service.update_state in ("updating", "rollback_started"):
-        found.append("A rollout is under way: this change cuts it short.")
-    elif service.health == "paused":
-        found.append(
-            "A rollout is paused: this change lets it go on, with the new tasks as they are."
-        )
+    found = [_rollout_warning(service)] if not isinstance(change, Resume) else []
     if isinstance(change, Scale) and change.replicas == 0:
         found.append("The service will run no task at all.")
     update = after.get("UpdateConfig") or {}
     if specs.replaces_tasks(service.spec, after) and update.get("Parallelism") == 0:
-        found.append("The service's parallelism is 0: all tasks are replaced at the same time.")
-    return found
+        found.append("The parallelism is 0: all tasks are replaced at the same time.")
+    return [warning for warning in found if warning]
 
 
 def _without_values(change: dict[str, object]) -> dict[str, object]:
