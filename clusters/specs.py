@@ -8,12 +8,13 @@ import copy
 import hashlib
 import json
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, cast
 
 from clusters.changes import Limits, Reservations, RolloutConfig, Update
 from clusters.ports import Raw
 
 OPERATION_LABEL = "io.pilothouse.operation"  # tells a panel that comes back which write was its own
+ENV = "TaskTemplate.ContainerSpec.Env"
 # Swarm has no "pause": a rollout is held by a delay that nobody lives to see the end of. The updater
 # starts anew with every write, so at most one more task is replaced before the delay begins.
 HELD_DELAY = 87_600 * 3600 * 10**9  # nanoseconds: ten years
@@ -64,16 +65,23 @@ def _container(spec: Raw) -> Raw:
 
 def _plain(spec: Raw) -> Raw:
     """The spec without our own label, which is no change that anybody asked for."""
-    if OPERATION_LABEL not in (spec.get("Labels") or {}):
-        return spec
-    labels = {k: v for k, v in spec["Labels"].items() if k != OPERATION_LABEL}
+    labels = {k: v for k, v in (spec.get("Labels") or {}).items() if k != OPERATION_LABEL}
     return {**spec, "Labels": labels}
 
 
 def fingerprint(value: Any) -> str:
     """SHA-256 of the canonical JSON."""
-    text = json.dumps(value, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    text = json.dumps(_whole(value), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
     return hashlib.sha256(text.encode()).hexdigest()
+
+
+def _whole(value: Any) -> Any:
+    """The value with every whole number as an int: JSON has one number 1, Python two."""
+    if isinstance(value, dict):
+        return {key: _whole(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [_whole(inner) for inner in value]
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def spec_hash(spec: Raw) -> str:
@@ -102,7 +110,8 @@ def scaled(spec: Raw, replicas: int) -> Raw:
             f"A {mode} service has no replica count: Swarm decides how many tasks it runs."
         )
     new = copy.deepcopy(spec)
-    new["Mode"]["Replicated"] = {**(new["Mode"]["Replicated"] or {}), "Replicas": replicas}
+    replicated = (new.get("Mode") or {}).get("Replicated") or {}
+    new["Mode"] = {**(new.get("Mode") or {}), "Replicated": {**replicated, "Replicas": replicas}}
     return new
 
 
@@ -228,7 +237,10 @@ def _rollout(present: Raw | None, change: RolloutConfig) -> Raw:
     }
     # A service without the section has the Engine's defaults; ours are the same, written out.
     fields = change.model_fields_set if present else names.keys()
-    return {**(present or {}), **{names[field]: getattr(change, field) for field in fields}}
+    new = {**(present or {}), **{names[field]: getattr(change, field) for field in fields}}
+    for section in ("Delay", "Monitor"):  # as the Engine itself leaves out a zero of these
+        _set_or_remove(new, section, new.get(section))
+    return cast(Raw, _whole(new))
 
 
 # --- What a change means -------------------------------------------------------------------------
@@ -249,13 +261,14 @@ def differences(before: Raw, after: Raw) -> list[Difference]:
 def _compare(path: str, before: Any, after: Any, found: list[Difference]) -> None:
     if before == after:
         return
-    if path.endswith("ContainerSpec.Env"):
+    if path == ENV and _by_name(before) != _by_name(after):
         before, after = _by_name(before), _by_name(after)
     if isinstance(before, dict) and isinstance(after, dict):
         for key in sorted(before.keys() | after.keys()):
             _compare(f"{path}.{key}" if path else key, before.get(key), after.get(key), found)
     else:
-        found.append(Difference(path, before, after, secret="ContainerSpec.Env" in path))
+        secret = path.startswith(ENV) or ENV.startswith(path)  # in it, or a section that holds it
+        found.append(Difference(path, before, after, secret))
 
 
 def _by_name(env: list[str] | None) -> dict[str, str]:
