@@ -13,11 +13,11 @@ def now() -> int:
     return time.time_ns()
 
 
-def rfc3339(nanoseconds: int) -> str:
-    """As Go writes a time: UTC, nanoseconds without their trailing zeros."""
+def rfc3339(nanoseconds: int, fixed: bool = False) -> str:
+    """As Go writes a time: UTC, nanoseconds without their trailing zeros unless `fixed`."""
     seconds, fraction = divmod(nanoseconds, NANOSECONDS)
     text = datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%S")
-    digits = f"{fraction:09d}".rstrip("0")
+    digits = f"{fraction:09d}" if fixed else f"{fraction:09d}".rstrip("0")
     return f"{text}.{digits}Z" if digits else f"{text}Z"
 
 

@@ -1,6 +1,7 @@
 """A whole simulated Swarm: its store, its managers' loops and its nodes' agents."""
 
 from simulator.agent import Agents
+from simulator.allocator import Allocator
 from simulator.clock import Clock, now
 from simulator.events import Events
 from simulator.identifiers import join_token, object_id
@@ -28,6 +29,7 @@ class Swarm:
         self.logs = Logs(chatter, speed)
         self.agents = Agents(self.store, self.clock, self.events)
         self.orchestrator = Orchestrator(self.store, self.clock)
+        self.allocator = Allocator(self.store, self.clock)
         self.scheduler = Scheduler(self.store, self.clock)
         self.reaper = Reaper(self.store, HISTORY_LIMIT)
         self.ports = PublishedPorts()

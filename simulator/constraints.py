@@ -5,9 +5,14 @@ from dataclasses import dataclass
 
 from simulator.objects import Node
 
-_FORM = re.compile(r"^\s*(?P<key>[A-Za-z0-9._\-/]+?)\s*(?P<operator>==|!=)\s*(?P<value>.*?)\s*$")
+_FORM = re.compile(r"^(?P<key>.*?)(?P<operator>==|!=)(?P<value>.*)$")
+_KEY = re.compile(r"^[a-zA-Z_][a-zA-Z0-9\-_.]+$")
 _NODE_LABEL = "node.labels."
 _ENGINE_LABEL = "engine.labels."
+
+
+class InvalidConstraint(ValueError):
+    """Not of the form key==value or key!=value."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,10 +28,6 @@ class Constraint:
         return (found.lower() == self.value.lower()) == self.equal
 
 
-class InvalidConstraint(ValueError):
-    """Not of the form key==value or key!=value."""
-
-
 def parse(expressions: list[str]) -> list[Constraint]:
     return [_parse_one(expression) for expression in expressions]
 
@@ -34,10 +35,11 @@ def parse(expressions: list[str]) -> list[Constraint]:
 def _parse_one(expression: str) -> Constraint:
     match = _FORM.match(expression)
     if match is None:
-        raise InvalidConstraint(
-            f"constraint expected one operator from [==, !=]: {expression!r}".replace("'", '"')
-        )
-    return Constraint(match["key"], match["operator"] == "==", match["value"])
+        raise InvalidConstraint("constraint expected one operator from ==, !=")
+    key, value = match["key"].strip(), match["value"].strip()
+    if not _KEY.match(key):
+        raise InvalidConstraint(f"key '{key}' is invalid")
+    return Constraint(key, match["operator"] == "==", value)
 
 
 def allows(constraints: list[Constraint], node: Node) -> bool:

@@ -134,7 +134,7 @@ _KINDS: dict[type[Record], str] = {
 
 def _name(record: Record) -> str:
     if isinstance(record, Node):
-        return record.hostname
+        return str(record.spec.get("Name") or record.hostname)
     if isinstance(record, Service | Network | Secret | Config):
         return record.name
     return ""

@@ -45,28 +45,27 @@ class Logs:
         start = self._start(task)
         if start is None:
             return []
-        end = min(until, task.status.timestamp if task.state > TaskState.RUNNING else now())
-        every = [*self._opening(task, start), *self._counted(task, start)]
-        every += self._steady(task, start, max(since, start), end) if not every[1:] else []
-        every += self._last_words(task)
-        return [line for line in every if since <= line.moment < until and line.moment <= now()]
+        end = task.status.timestamp if task.state > TaskState.RUNNING else now()
+        if "LAB_LINES" in environment(task.spec):
+            every = self._counted(task, start)
+        else:
+            every = [Line(start, STDOUT, f"{_short(task.image)} started")]
+            every += self._steady(task, start, max(since, start), min(until, end))
+            every += self._last_words(task)
+        return [line for line in every if since <= line.moment < until and line.moment <= end]
 
     def _start(self, task: Task) -> int | None:
         if task.started:
             return task.started
         return task.status.timestamp if task.state == TaskState.FAILED else None
 
-    def _opening(self, task: Task, start: int) -> list[Line]:
-        return [Line(start, STDOUT, f"{_short(task.image)} started")]
-
     def _counted(self, task: Task, start: int) -> list[Line]:
+        """What LAB_LINES asks for: numbered lines, then one to stderr."""
         variables = environment(task.spec)
-        count = int(variables.get("LAB_LINES", "0"))
-        interval = float(variables.get("LAB_LINE_INTERVAL", "0"))
-        return [
-            Line(start + round(n * interval * NANOSECONDS) + n, STDOUT, f"line {n}")
-            for n in range(1, count + 1)
-        ]
+        count = int(variables["LAB_LINES"])
+        interval = round(float(variables.get("LAB_LINE_INTERVAL", "0")) * NANOSECONDS)
+        lines = [Line(start + n * interval + n, STDOUT, f"line {n + 1}") for n in range(count)]
+        return [*lines, Line(start + count * (interval + 1), STDERR, "that was all")]
 
     def _steady(self, task: Task, start: int, since: int, end: int) -> list[Line]:
         period = round(self._period * NANOSECONDS)
@@ -91,7 +90,7 @@ class Logs:
         if task.state != TaskState.FAILED or not task.status.exit_code:
             return []
         text = f"fatal: exiting with status {task.status.exit_code}"
-        return [Line(task.status.timestamp - 1, STDERR, text)]
+        return [Line(task.status.timestamp, STDERR, text)]
 
 
 def _short(image: str) -> str:

@@ -57,6 +57,7 @@ class Service(Record):
     previous_spec_version: int = 0
     update_status: UpdateStatus | None = None
     endpoint_ports: list[Spec] = field(default_factory=list)
+    virtual_ips: list[Spec] = field(default_factory=list)
     job_iteration: int | None = None
     last_execution: int = 0
 
@@ -68,6 +69,10 @@ class Service(Record):
     def mode(self) -> str:
         """`Replicated`, `Global`, `ReplicatedJob` or `GlobalJob`."""
         return str(next(iter(self.spec["Mode"])))
+
+    @property
+    def is_job(self) -> bool:
+        return self.job_iteration is not None
 
     @property
     def replicas(self) -> int:
@@ -89,6 +94,7 @@ class TaskStatus:
 class Task(Record):
     service_id: str = ""
     slot: int = 0
+    by_node: bool = False
     node_id: str = ""
     spec: Spec = field(default_factory=dict)
     spec_version: int = 0
@@ -106,7 +112,7 @@ class Task(Record):
     @property
     def place(self) -> tuple[int, str]:
         """What its tasks replace each other in: a slot, or a node of a global service."""
-        return (self.slot, "") if self.slot else (0, self.node_id)
+        return (0, self.node_id) if self.by_node else (self.slot, "")
 
     @property
     def image(self) -> str:

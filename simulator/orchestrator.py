@@ -4,18 +4,23 @@ from collections import Counter, defaultdict
 
 from simulator import constraints, specs
 from simulator.clock import Clock, now
+from simulator.jobs import Jobs
 from simulator.objects import Node, Service, Task, TaskState, TaskStatus
 from simulator.restarts import Restarts
 from simulator.store import Change, Store
 from simulator.tasks import Slot, by_slot, new_task, remove_tasks
 from simulator.updater import Updates
 
+# A real engine takes any number and drowns in it; this one makes so many tasks at a time.
+MOST_TASKS = 20_000
+
 
 class Orchestrator:
     def __init__(self, store: Store, clock: Clock) -> None:
         self._store = store
         self._restarts = Restarts(store, clock)
-        self._updates = Updates(store, clock, self._restarts)
+        self.updates = Updates(store, clock, self._restarts)
+        self._jobs = Jobs(store, self._restarts)
         store.subscribe(self.handle)
 
     def handle(self, change: Change) -> None:
@@ -36,20 +41,24 @@ class Orchestrator:
             self._reconcile_replicated(service)
         elif service.mode == "Global":
             self._reconcile_global(service)
+        else:
+            self._jobs.reconcile(service)
 
     def _task_changed(self, change: Change, task: Task) -> None:
-        if task.desired > TaskState.RUNNING or change.action == "remove":
+        if task.desired > TaskState.COMPLETE or change.action == "remove":
             return
         service = self._store.services.get(task.service_id)
         if service is None:
             remove_tasks(self._store, [task])
-        elif task.job_iteration is None and self._must_move(task):
+        elif service.is_job:
+            self._jobs.task_changed(service, task)
+        elif self._must_move(task):
             self._restarts.restart(service, task)
 
     def _must_move(self, task: Task) -> bool:
         if task.state > TaskState.RUNNING:
             return True
-        node = self._store.nodes.get(task.node_id) if task.node_id and task.slot else None
+        node = self._store.nodes.get(task.node_id) if task.node_id and not task.by_node else None
         return node is not None and node.invalid
 
     # Replicated services
@@ -64,14 +73,14 @@ class Orchestrator:
         dead = [task for key, slot in slots.items() if key not in live for task in slot]
         kept = self._preferred(list(live.values()))
         surplus = [task for slot in kept[service.replicas :] for task in slot]
-        self._updates.start(service, kept[: service.replicas])
+        self.updates.start(service, kept[: service.replicas])
         remove_tasks(self._store, dead + surplus)
         self._add_tasks(service, {key[0] for key in live}, service.replicas - len(kept))
 
     def _add_tasks(self, service: Service, used: set[int], count: int) -> None:
         slot = 0
         with self._store.batch():
-            for _ in range(count):
+            for _ in range(min(count, MOST_TASKS)):
                 slot += 1
                 while slot in used:
                     slot += 1
@@ -107,7 +116,7 @@ class Orchestrator:
                 self._store.create(new_task(service, 0, node.id))
         for slot in by_node.values():
             self._shut_down(slot)
-        self._updates.start(service, outdated)
+        self.updates.start(service, outdated)
 
     def _shut_down(self, tasks: list[Task]) -> None:
         for task in tasks:
@@ -125,10 +134,12 @@ class Orchestrator:
             for service in self._store.services:
                 if service.mode == "Global":
                     self._reconcile_global(service)
+                elif service.mode == "GlobalJob":
+                    self._jobs.reconcile(service)
 
     def _node_lost(self, task: Task) -> None:
         service = self._store.services.get(task.service_id)
-        if task.slot and service is not None and task.job_iteration is None:
+        if not task.by_node and service is not None and not service.is_job:
             self._restarts.restart(service, task)
         else:
             self._store.update(task, desired=TaskState.SHUTDOWN)

@@ -50,6 +50,7 @@ def add_running(swarm: Swarm, posted: Spec, age_seconds: float = 3600.0) -> Serv
     born = now() - round(age_seconds * NANOSECONDS)
     service = Service(object_id(), spec=normalise_service(posted), created=born)
     service.endpoint_ports = swarm.ports.publish(service)
+    service.virtual_ips = swarm.allocator.virtual_ips(service)
     swarm.store.load(service)
     nodes = swarm.scheduler.fitting(new_task(service, 1))
     if service.mode == "Global":
@@ -63,7 +64,9 @@ def add_running(swarm: Swarm, posted: Spec, age_seconds: float = 3600.0) -> Serv
 
 
 def _add_task(swarm: Swarm, service: Service, slot: int, node: Node, born: int) -> None:
-    task = new_task(service, slot, node.id)
+    task = new_task(service, slot, "" if slot else node.id)
+    task.node_id = node.id
+    task.networks = swarm.allocator.attachments(task.spec)
     task.created = task.started = born + random.randrange(5 * NANOSECONDS)
     task.status = TaskStatus(
         TaskState.RUNNING,

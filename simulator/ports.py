@@ -29,10 +29,16 @@ class PublishedPorts:
         number, self._next = self._next, self._next + 1
         return dict(port) | {"PublishedPort": number}
 
-    def owner(self, number: int, protocol: str) -> str | None:
-        """The id of the service that published an ingress port."""
+    def owner(self, wanted: Spec) -> str | None:
+        """The id of the service that has an ingress port already, if any has."""
         for service_id, ports in self._taken.items():
-            for port in ports:
-                if (port.get("PublishedPort"), port.get("Protocol")) == (number, protocol):
-                    return service_id
+            if any(_same_ingress(wanted, port) for port in ports):
+                return service_id
         return None
+
+
+def _same_ingress(wanted: Spec, port: Spec) -> bool:
+    keys = ("PublishedPort", "Protocol", "PublishMode")
+    return wanted.get("PublishMode") == "ingress" and all(
+        wanted.get(key) == port.get(key) for key in keys
+    )

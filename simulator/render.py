@@ -2,12 +2,13 @@
 
 import json
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeVar
 
 from simulator.clock import rfc3339
 from simulator.objects import Config, Network, Node, Record, Secret, Service, Spec, Task
 
 Body = dict[str, Any]
+R = TypeVar("R", bound=Record)
 PLUGINS = [
     *({"Type": "Log", "Name": name} for name in ("json-file", "local", "syslog")),
     *({"Type": "Network", "Name": name} for name in ("bridge", "host", "null", "overlay")),
@@ -32,7 +33,12 @@ def render(record: Record) -> bytes:
 
 
 def render_list(records: Iterable[Record]) -> bytes:
-    return b"[" + b",".join(render(record) for record in records) + b"]"
+    """In the order of their ids, as managers list them, which is no order at all."""
+    return b"[" + b",".join(render(record) for record in in_order(records)) + b"]"
+
+
+def in_order(records: Iterable[R]) -> list[R]:
+    return sorted(records, key=lambda record: record.id)
 
 
 def body(record: Record) -> Body:
@@ -71,16 +77,23 @@ def service(record: Service) -> Body:
             shown["UpdateStatus"]["CompletedAt"] = rfc3339(status.completed)
         shown["UpdateStatus"]["Message"] = status.message
     if record.job_iteration is not None:
-        shown["JobStatus"] = {"JobIteration": {"Index": record.job_iteration}}
-        if record.last_execution:
-            shown["JobStatus"]["LastExecution"] = rfc3339(record.last_execution)
+        shown["JobStatus"] = {
+            "JobIteration": _iteration(record.job_iteration),
+            "LastExecution": rfc3339(record.last_execution),
+        }
     return shown
+
+
+def _iteration(number: int) -> Body:
+    return {"Index": number} if number else {}
 
 
 def _endpoint(record: Service) -> Body:
     shown: Body = {"Spec": record.spec.get("EndpointSpec") or {}}
     if record.endpoint_ports:
         shown["Ports"] = record.endpoint_ports
+    if record.virtual_ips:
+        shown["VirtualIPs"] = record.virtual_ips
     return shown
 
 
@@ -97,7 +110,7 @@ def task(record: Task) -> Body:
     if record.networks:
         shown["NetworksAttachments"] = record.networks
     if record.job_iteration is not None:
-        shown["JobIteration"] = {"Index": record.job_iteration}
+        shown["JobIteration"] = _iteration(record.job_iteration)
     return shown
 
 

@@ -7,7 +7,7 @@ from simulator import specs
 from simulator.clock import NANOSECONDS, Clock, now
 from simulator.objects import Service, Task, TaskState
 from simulator.store import Change, Store
-from simulator.tasks import Slot, new_task, restart_condition
+from simulator.tasks import Slot, again, restart_condition
 
 OLD_TASK_LIMIT_SECONDS = 60.0
 
@@ -68,7 +68,7 @@ class Restarts:
         self._store.update(task, desired=TaskState.SHUTDOWN)
         if not self.should_restart(task):
             return
-        replacement = new_task(service, task.slot, "" if task.slot else task.node_id)
+        replacement = again(service, task)
         replacement.desired = TaskState.READY
         node = self._store.nodes.get(task.node_id)
         drained = node is not None and node.availability == "drain"

@@ -65,14 +65,9 @@ class Scheduler:
                 self._wake()
         if change.action == "remove" or task.desired > TaskState.COMPLETE:
             self._waiting.pop(task.id, None)
-        elif change.action == "create":
-            self._allocate(task)
-
-    def _allocate(self, task: Task) -> None:
-        status = TaskStatus(TaskState.PENDING, "pending task scheduling", now())
-        self._store.update(task, status=status)
-        self._waiting[task.id] = task
-        self._wake()
+        elif task.state == TaskState.PENDING and task.id not in self._waiting:
+            self._waiting[task.id] = task
+            self._wake()
 
     def _wake(self) -> None:
         if self._timer is None:
@@ -140,6 +135,7 @@ class Check:
         self._usage = usage
         self._constraints = constraints.parse(specs.constraints(task.spec))
         self._reservations = _reservations(task.spec)
+        self._wants_generic = _wants_generic(task.spec)
         self._ports = _host_ports(task.endpoint_spec)
         placement = task.spec.get("Placement") or {}
         self._max_replicas = int(placement.get("MaxReplicas") or 0)
@@ -156,6 +152,8 @@ class Check:
         if node.state != "ready" or node.availability != "active":
             return "{} not available for new tasks"
         cpus, memory = self._reservations
+        if self._wants_generic:
+            return "insufficient resources on {}"
         if (
             cpus > node.nano_cpus - usage.nano_cpus
             or memory > node.memory_bytes - usage.memory_bytes
@@ -188,6 +186,12 @@ def _occupies(record: Record | None) -> bool:
 def _reservations(template: Spec) -> tuple[int, int]:
     reserved = (template.get("Resources") or {}).get("Reservations") or {}
     return int(reserved.get("NanoCPUs") or 0), int(reserved.get("MemoryBytes") or 0)
+
+
+def _wants_generic(template: Spec) -> bool:
+    """Reserves GPUs and the like, which no simulated node has."""
+    reserved = (template.get("Resources") or {}).get("Reservations") or {}
+    return bool(reserved.get("GenericResources"))
 
 
 def _host_ports(endpoint_spec: Spec | None) -> list[tuple[str, int]]:

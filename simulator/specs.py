@@ -21,44 +21,77 @@ UPDATE_DEFAULTS = {
 }
 
 
+FIELD_ORDER = (
+    *("Name", "Labels", "TaskTemplate", "Mode", "UpdateConfig", "RollbackConfig"),
+    *("Networks", "EndpointSpec"),
+)
+# Of the fields that managers know, those that they leave out when they are empty.
+OMITTED_WHEN_EMPTY = {
+    *("Command", "Args", "Hostname", "Env", "Dir", "User", "Groups", "TTY", "OpenStdin"),
+    *("ReadOnly", "StopSignal", "Hosts", "Nameservers", "Search", "Secrets", "Configs", "Mounts"),
+    *("Sysctls", "CapabilityAdd", "CapabilityDrop", "Ulimits", "Constraints", "Preferences"),
+    *("MaxReplicas", "Platforms", "Networks", "Ports", "NanoCPUs", "MemoryBytes", "Pids"),
+    *("Aliases", "DriverOpts", "Labels", "Source", "GenericResources"),
+}
+
+
 def normalise_service(posted: Spec) -> Spec:
     """The spec as managers store and return it. The posted one is left alone."""
-    spec = copy.deepcopy(posted)
+    spec: Spec = _without_empty(posted)
     spec["Labels"] = spec.get("Labels") or {}
     spec["Mode"] = _normalise_mode(spec.get("Mode") or {})
-    template = spec.setdefault("TaskTemplate", {})
-    _normalise_template(template)
+    _normalise_template(spec.setdefault("TaskTemplate", {}))
     for name in ("UpdateConfig", "RollbackConfig"):
-        if spec.get(name) is not None:
+        if name in spec:
             spec[name] = _normalise_update(spec[name])
-    if spec.get("EndpointSpec") is not None:
+    if "EndpointSpec" in spec:
         spec["EndpointSpec"] = _normalise_endpoint(spec["EndpointSpec"])
-    stored: Spec = _without_nulls(spec)
-    return stored
+    return {name: spec[name] for name in sorted(spec, key=_written_order)}
+
+
+def _written_order(name: str) -> int:
+    """Managers write the fields they know in this order; the others follow as they came."""
+    return FIELD_ORDER.index(name) if name in FIELD_ORDER else len(FIELD_ORDER)
+
+
+def _without_empty(value: Any, parent: str = "") -> Any:
+    """A deep copy. Nulls stay in `Privileges` alone, where managers write them themselves."""
+    if isinstance(value, list):
+        return [_without_empty(item) for item in value]
+    if not isinstance(value, dict):
+        return value
+    return {
+        key: _without_empty(item, key)
+        for key, item in value.items()
+        if (item is not None or parent == "Privileges")
+        and not (key in OMITTED_WHEN_EMPTY and not item)
+    }
 
 
 def _normalise_mode(mode: Spec) -> Spec:
     for name in ("Replicated", "Global", *JOB_MODES):
-        if mode.get(name) is not None:
-            chosen = dict(mode[name])
-            if name == "Replicated":
-                chosen.setdefault("Replicas", 1)
-            if name == "ReplicatedJob":
-                concurrent = chosen.setdefault("MaxConcurrent", 1)
-                chosen.setdefault("TotalCompletions", concurrent)
-            return {name: chosen}
+        if name in mode:
+            return {name: _normalise_counts(name, mode[name])}
     return {"Replicated": {"Replicas": 1}}
+
+
+def _normalise_counts(mode: str, given: Spec) -> Spec:
+    if mode == "Replicated":
+        return {"Replicas": given.get("Replicas", 1)}
+    if mode == "ReplicatedJob":
+        concurrent = given.get("MaxConcurrent", 1)
+        total = given.get("TotalCompletions", concurrent)
+        return {"MaxConcurrent": concurrent, "TotalCompletions": total}
+    return {}
 
 
 def _normalise_template(template: Spec) -> None:
     container = template.get("ContainerSpec")
     if container is not None:
-        container.setdefault("Isolation", "default")
-        for mount in container.get("Mounts") or []:
-            mount.setdefault("Type", "bind")
+        container["Isolation"] = container.get("Isolation") or "default"
     policy = template.get("RestartPolicy")
     if policy is not None:
-        policy.setdefault("Condition", "any")
+        policy["Condition"] = policy.get("Condition") or "any"
         policy.setdefault("MaxAttempts", 0)
     template.setdefault("ForceUpdate", 0)
     template.setdefault("Runtime", "container")
@@ -69,30 +102,18 @@ def _normalise_update(config: Spec) -> Spec:
     normal.update({name: value for name, value in config.items() if value != ""})
     normal.setdefault("MaxFailureRatio", 0)
     normal.setdefault("Order", "stop-first")
-    return normal
+    return {name: value for name, value in normal.items() if name != "Delay" or value}
 
 
 def _normalise_endpoint(endpoint: Spec) -> Spec:
-    normal = dict(endpoint)
-    normal["Mode"] = normal.get("Mode") or "vip"
-    if normal.get("Ports"):
+    normal = {"Mode": "vip"} | {name: value for name, value in endpoint.items() if value != ""}
+    if "Ports" in normal:
         normal["Ports"] = [_normalise_port(port) for port in normal["Ports"]]
     return normal
 
 
 def _normalise_port(port: Spec) -> Spec:
-    normal = dict(port)
-    normal.setdefault("Protocol", "tcp")
-    normal.setdefault("PublishMode", "ingress")
-    return normal
-
-
-def _without_nulls(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _without_nulls(item) for key, item in value.items() if item is not None}
-    if isinstance(value, list):
-        return [_without_nulls(item) for item in value]
-    return value
+    return {"Protocol": "tcp", "PublishMode": "ingress"} | port
 
 
 def with_defaults(spec: Spec) -> Spec:

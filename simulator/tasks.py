@@ -16,13 +16,25 @@ def new_task(service: Service, slot: int, node_id: str = "") -> Task:
         id=object_id(),
         service_id=service.id,
         slot=slot,
+        by_node=bool(node_id),
         node_id=node_id,
         spec=service.spec["TaskTemplate"],
         spec_version=service.spec_version,
         endpoint_spec=service.spec.get("EndpointSpec"),
         status=TaskStatus(TaskState.NEW, "created", now()),
+        desired=goal(service),
         job_iteration=service.job_iteration,
     )
+
+
+def goal(service: Service) -> TaskState:
+    """What a task is meant to reach: a job's ends, another's runs."""
+    return TaskState.COMPLETE if service.is_job else TaskState.RUNNING
+
+
+def again(service: Service, task: Task) -> Task:
+    """A new task in the place of another."""
+    return new_task(service, task.slot, task.node_id if task.by_node else "")
 
 
 def by_slot(tasks: list[Task]) -> dict[tuple[int, str], Slot]:

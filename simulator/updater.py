@@ -14,7 +14,7 @@ from simulator.clock import Clock, now
 from simulator.objects import Service, Spec, Task, TaskState, UpdateStatus
 from simulator.restarts import Restarts
 from simulator.store import Change, Store
-from simulator.tasks import Slot, new_task
+from simulator.tasks import Slot, again
 
 IN_PROGRESS = ("updating", "rollback_started")
 PAUSED = ("paused", "rollback_paused")
@@ -71,11 +71,22 @@ class Updates:
             self.cancel(service.id)
         if service.update_status is None and not slots:
             return
-        update = Update(self._store, self._clock, self._restarts, service)
+        update = Update(self._store, self._clock, self._restarts, service, self.is_outdated)
         dirty = update.dirty(slots)
         if dirty or service.update_status is not None:
             self._active[service.id] = update
             update.begin(dirty, lambda: self._ended(service.id, update))
+
+    def is_outdated(self, service: Service, task: Task) -> bool:
+        """Whether an update would replace the task. It would not for placement alone, if the
+        task's node satisfies that."""
+        if not specs.is_outdated(service, task):
+            return False
+        if not specs.only_placement_differs(service, task):
+            return True
+        node = self._store.nodes.get(task.node_id)
+        wanted = constraints.parse(specs.constraints(service.spec["TaskTemplate"]))
+        return node is None or not constraints.allows(wanted, node)
 
     def cancel(self, service_id: str) -> None:
         update = self._active.pop(service_id, None)
@@ -88,11 +99,19 @@ class Updates:
 
 
 class Update:
-    def __init__(self, store: Store, clock: Clock, restarts: Restarts, service: Service) -> None:
+    def __init__(
+        self,
+        store: Store,
+        clock: Clock,
+        restarts: Restarts,
+        service: Service,
+        is_outdated: Callable[[Service, Task], bool],
+    ) -> None:
         self._store = store
         self._clock = clock
         self._restarts = restarts
         self._service = service
+        self._is_outdated = is_outdated
         self.spec = service.spec
         self._plan = Plan.of(service)
         self._slots = 0
@@ -103,7 +122,9 @@ class Update:
         self._run: asyncio.Task[None] | None = None
 
     def dirty(self, slots: list[Slot]) -> list[Slot]:
-        return [slot for slot in slots if len(slot) > 1 or self._is_outdated(slot[0])]
+        return [
+            slot for slot in slots if len(slot) > 1 or self._is_outdated(self._service, slot[0])
+        ]
 
     def begin(self, dirty: list[Slot], ended: Callable[[], None]) -> None:
         self._run = asyncio.get_running_loop().create_task(self._carry_out(dirty))
@@ -113,15 +134,6 @@ class Update:
         self._halted.set()
         if self._run is not None:
             self._run.cancel()
-
-    def _is_outdated(self, task: Task) -> bool:
-        if not specs.is_outdated(self._service, task):
-            return False
-        if specs.only_placement_differs(self._service, task):
-            node = self._store.nodes.get(task.node_id)
-            wanted = constraints.parse(specs.constraints(self._service.spec["TaskTemplate"]))
-            return node is None or not constraints.allows(wanted, node)
-        return True
 
     async def _carry_out(self, dirty: list[Slot]) -> None:
         status = self._service.update_status
@@ -167,12 +179,15 @@ class Update:
                 return
 
     async def _update_slot(self, slot: Slot) -> None:
-        fresh = [t for t in slot if t.desired <= TaskState.RUNNING and not self._is_outdated(t)]
+        fresh = [
+            t
+            for t in slot
+            if t.desired <= TaskState.RUNNING and not self._is_outdated(self._service, t)
+        ]
         if fresh:
             await self._use(max(fresh, key=lambda task: task.desired), slot)
             return
-        node_id = "" if slot[0].slot else slot[0].node_id
-        task = new_task(self._service, slot[0].slot, node_id)
+        task = again(self._service, slot[0])
         task.desired = TaskState.READY
         self._started_tasks[task.id] = None
         self._coming_up[task.id] = asyncio.get_running_loop().create_future()

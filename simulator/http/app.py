@@ -1,6 +1,5 @@
 """The application: routes with and without a version, errors in the Engine's form."""
 
-import json
 from collections.abc import Awaitable, Callable
 
 from aiohttp import web
@@ -9,7 +8,7 @@ from simulator.cluster import Swarm
 from simulator.http import control, networks, nodes, secrets, services, streams, system, tasks
 from simulator.http.errors import ApiError
 from simulator.http.hang import HANG, Hang
-from simulator.http.requests import SWARM
+from simulator.http.requests import SWARM, json_response
 from simulator.http.versions import API_VERSIONS, ENGINE_VERSION, ApiVersions
 from simulator.objects import Config, Secret
 
@@ -97,8 +96,7 @@ async def _answer(request: web.Request, handler: Handler) -> web.StreamResponse:
 
 
 def _failure(status: int, message: str) -> web.Response:
-    body = json.dumps({"message": message}) + "\n"
-    return web.Response(text=body, status=status, content_type="application/json")
+    return json_response({"message": message}, status)
 
 
 async def _add_headers(request: web.Request, response: web.StreamResponse) -> None:

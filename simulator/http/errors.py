@@ -16,8 +16,17 @@ def invalid(message: str) -> ApiError:
     return ApiError(400, message)
 
 
+def refused(message: str) -> ApiError:
+    """Refused by the managers, behind the Engine."""
+    return invalid(f"rpc error: code = InvalidArgument desc = {message}")
+
+
 def out_of_sequence() -> ApiError:
     return ApiError(500, "rpc error: code = Unknown desc = update out of sequence")
+
+
+def precondition_failed(message: str) -> ApiError:
+    return invalid(f"rpc error: code = FailedPrecondition desc = {message}")
 
 
 def name_taken(kind: str, name: str) -> ApiError:

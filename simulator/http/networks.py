@@ -2,7 +2,7 @@
 
 from aiohttp import web
 
-from simulator.http.errors import ApiError
+from simulator.http.errors import ApiError, precondition_failed
 from simulator.http.requests import (
     body_of,
     bytes_response,
@@ -13,8 +13,9 @@ from simulator.http.requests import (
     swarm_of,
 )
 from simulator.identifiers import object_id
-from simulator.objects import Network
+from simulator.objects import Network, Spec
 from simulator.render import render, render_list
+from simulator.store import Store
 
 FILTERS = ("id", "name", "label", "driver", "scope", "type", "dangling")
 FIRST_VXLAN = 4097
@@ -50,6 +51,8 @@ async def create_network(request: web.Request) -> web.Response:
     store = swarm_of(request).store
     spec = await body_of(request)
     name = str(spec.get("Name") or "")
+    if not name:
+        raise ApiError(500, "invalid name: ")
     if any(network.name == name for network in store.networks):
         raise ApiError(409, f"network with name {name} already exists")
     number = 1 + max((network.subnet for network in store.networks), default=0)
@@ -61,18 +64,23 @@ async def create_network(request: web.Request) -> web.Response:
 async def remove_network(request: web.Request) -> web.Response:
     store = swarm_of(request).store
     network = _find(request)
+    if network.spec.get("Ingress"):
+        _require_no_published_ports(store)
     user = next((s.id for s in store.services if network.id in _attached(s.spec)), None)
     if user is not None:
-        raise ApiError(
-            400,
-            f"rpc error: code = FailedPrecondition desc = network {network.id} is in use by "
-            f"service {user}",
-        )
+        raise precondition_failed(f"network {network.id} is in use by service {user}")
     store.remove(network)
     return web.Response(status=204)
 
 
-def _attached(spec: dict[str, object]) -> set[str]:
-    template = spec["TaskTemplate"]
-    assert isinstance(template, dict)
-    return {str(entry.get("Target")) for entry in template.get("Networks") or []}
+def _require_no_published_ports(store: Store) -> None:
+    for service in store.services:
+        if any(port.get("PublishMode") != "host" for port in service.endpoint_ports):
+            raise precondition_failed(
+                f"ingress network cannot be removed because service {service.id} depends on it"
+            )
+
+
+def _attached(spec: Spec) -> set[str]:
+    entries = spec["TaskTemplate"].get("Networks") or []
+    return {str(entry.get("Target")) for entry in entries}

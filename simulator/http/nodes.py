@@ -2,12 +2,13 @@
 
 from aiohttp import web
 
-from simulator.http.errors import invalid, out_of_sequence
+from simulator.http.errors import invalid, out_of_sequence, precondition_failed
 from simulator.http.requests import (
     body_of,
     bytes_response,
     filters_of,
     find_node,
+    flag,
     has_labels,
     has_prefix,
     manager,
@@ -51,6 +52,9 @@ async def update_node(request: web.Request) -> web.Response:
         raise invalid(f'invalid Role: "{spec.get("Role", "")}"')
     if spec.get("Availability") not in AVAILABILITIES:
         raise invalid(f'invalid Availability: "{spec.get("Availability", "")}"')
+    managers = [other for other in swarm.store.nodes if other.role == "manager"]
+    if managers == [node] and spec["Role"] == "worker":
+        raise precondition_failed("attempting to demote the last manager of the swarm")
     if version != node.version:
         raise out_of_sequence()
     swarm.store.update(node, spec=spec | {"Labels": spec.get("Labels") or {}})
@@ -60,10 +64,12 @@ async def update_node(request: web.Request) -> web.Response:
 async def remove_node(request: web.Request) -> web.Response:
     swarm = manager(request)
     node = find_node(swarm, request.match_info["id"])
-    if node.state != "down" and not request.query.get("force"):
-        raise invalid(
-            f"rpc error: code = FailedPrecondition desc = node {node.id} is not down and can't "
-            "be removed"
+    if node.role == "manager":
+        raise precondition_failed(
+            f"node {node.id} is a cluster manager and is a member of the raft cluster. "
+            "It must be demoted to worker before removal"
         )
+    if node.state != "down" and not flag(request, "force"):
+        raise precondition_failed(f"node {node.id} is not down and can't be removed")
     swarm.store.remove(node)
     return web.Response()

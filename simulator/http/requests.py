@@ -29,16 +29,18 @@ def manager(request: web.Request) -> Swarm:
     return swarm
 
 
-async def body_of(request: web.Request) -> dict[str, Any]:
+async def body_of(request: web.Request, go_type: str = "map[string]interface {}") -> dict[str, Any]:
+    """The JSON object that was sent; `go_type` is what the Engine would read it into."""
     text = await request.text()
     if not text.strip():
-        raise invalid("invalid JSON: got EOF while reading request body")
+        raise invalid("got EOF while reading request body")
     try:
         body = json.loads(text)
     except json.JSONDecodeError as error:
         raise invalid(f"invalid JSON: {error}") from error
     if not isinstance(body, dict):
-        raise invalid("invalid JSON: an object is expected")
+        kind = "array" if isinstance(body, list) else type(body).__name__
+        raise invalid(f"json: cannot unmarshal {kind} into Go value of type {go_type}")
     return body
 
 
@@ -56,17 +58,19 @@ def flag(request: web.Request, name: str) -> bool:
     return request.query.get(name, "").lower() not in ("", "0", "no", "false", "none")
 
 
-def filters_of(request: web.Request, accepted: Iterable[str]) -> Filters:
-    """The `filters` parameter; also in the old form, a map of values to true."""
+def filters_of(request: web.Request, accepted: Iterable[str] | None) -> Filters:
+    """The `filters` parameter; also in the old form, a map of values to true. Without `accepted`
+    any name will do."""
     text = request.query.get("filters", "")
     if not text:
         return {}
     try:
         given = json.loads(text)
     except json.JSONDecodeError as error:
-        raise invalid(str(error)) from error
+        found = text[error.pos : error.pos + 1]
+        raise invalid(f"invalid character '{found}' looking for beginning of value") from error
     for name in given:
-        if name not in accepted:
+        if accepted is not None and name not in accepted:
             raise invalid(f"Invalid filter '{name}'")
     return {name: list(values) for name, values in given.items() if values}
 
@@ -106,8 +110,6 @@ def find_service(swarm: Swarm, reference: str) -> Service:
 
 
 def find_node(swarm: Swarm, reference: str) -> Node:
-    if reference == "self":
-        return swarm.local_node
     nodes = swarm.store.nodes
     return find(nodes, reference, "node", {node.id: node.hostname for node in nodes})
 

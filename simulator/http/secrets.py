@@ -2,12 +2,12 @@
 
 import base64
 import binascii
-from collections.abc import Awaitable, Callable
+import re
 
 from aiohttp import web
 
 from simulator.cluster import Swarm
-from simulator.http.errors import ApiError, invalid, name_taken, out_of_sequence
+from simulator.http.errors import ApiError, invalid, out_of_sequence, refused
 from simulator.http.requests import (
     body_of,
     bytes_response,
@@ -17,15 +17,15 @@ from simulator.http.requests import (
     has_prefix,
     json_response,
     manager,
-    version_of,
 )
 from simulator.identifiers import object_id
-from simulator.objects import Config, Secret
+from simulator.objects import Config, Secret, Spec
 from simulator.render import render, render_list
 from simulator.store import Table
 
 FILTERS = ("id", "name", "label", "names")
-Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+LARGEST: dict[type[Secret] | type[Config], int] = {Secret: 512_000, Config: 1_024_000}
+_NAME = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9-_.]{0,62}[a-zA-Z0-9])?")
 
 
 class Endpoints:
@@ -34,6 +34,7 @@ class Endpoints:
     def __init__(self, kind: type[Secret] | type[Config]) -> None:
         self._kind = kind
         self._name = kind.__name__.lower()
+        self._limit = LARGEST[kind]
 
     def _table(self, swarm: Swarm) -> Table[Secret] | Table[Config]:
         return swarm.store.secrets if self._kind is Secret else swarm.store.configs
@@ -71,29 +72,39 @@ class Endpoints:
         return json_response({"ID": record.id}, status=201)
 
     def _taken(self, name: str) -> ApiError:
-        return name_taken(self._name, name)
+        return ApiError(
+            409, f"rpc error: code = AlreadyExists desc = {self._name} {name} already exists"
+        )
 
-    def _check(self, spec: dict[str, object]) -> None:
-        if not spec.get("Name"):
-            raise invalid("rpc error: code = InvalidArgument desc = name must be provided")
+    def _check(self, spec: Spec) -> None:
         try:
-            base64.b64decode(str(spec.get("Data") or ""), validate=True)
+            data = base64.b64decode(str(spec.get("Data") or ""), validate=True)
         except binascii.Error as error:
-            raise invalid(f"illegal base64 data: {error}") from error
+            raise invalid("illegal base64 data at input byte 0") from error
+        name = str(spec.get("Name") or "")
+        if not name:
+            raise refused("name must be provided")
+        if not _NAME.fullmatch(name):
+            raise refused(
+                "invalid name, only 64 [a-zA-Z0-9-_.] characters allowed, and the start and end "
+                "character must be [a-zA-Z0-9]"
+            )
+        if not 0 < len(data) < self._limit:
+            raise refused(
+                f"{self._name} data must be larger than 0 and less than {self._limit} bytes"
+            )
 
     async def update(self, request: web.Request) -> web.Response:
         swarm = manager(request)
         spec = await body_of(request)
-        version = version_of(request, self._name)
+        if not request.query.get("version", "").isdigit():
+            raise invalid(f"invalid {self._name} version")
         record = self._find(request)
-        if version != record.version:
+        other_data = spec.get("Data") not in (None, "", record.spec.get("Data"))
+        if other_data or spec.get("Name") != record.name:
+            raise refused("only updates to Labels are allowed")
+        if int(request.query["version"]) != record.version:
             raise out_of_sequence()
-        if spec.get("Data") not in (None, "", record.spec.get("Data")) or (
-            spec.get("Name") != record.name
-        ):
-            raise invalid(
-                "rpc error: code = InvalidArgument desc = only updates to Labels are allowed"
-            )
         labels = spec.get("Labels") or {}
         swarm.store.update(record, spec=record.spec | {"Labels": labels})
         return web.Response()
@@ -104,16 +115,15 @@ class Endpoints:
         users = [s.name for s in swarm.store.services if record.id in self._used_by(s.spec)]
         if users:
             noun = "service" if len(users) == 1 else "services"
-            raise invalid(
-                f"rpc error: code = InvalidArgument desc = {self._name} '{record.name}' is in use "
-                f"by the following {noun}: {', '.join(sorted(users))}"
+            raise refused(
+                f"{self._name} '{record.name}' is in use by the following {noun}: "
+                f"{', '.join(users)}"
             )
         swarm.store.remove(record)
         return web.Response(status=204)
 
-    def _used_by(self, spec: dict[str, object]) -> set[str]:
+    def _used_by(self, spec: Spec) -> set[str]:
         template = spec["TaskTemplate"]
-        assert isinstance(template, dict)
         title = self._kind.__name__
         references = (template.get("ContainerSpec") or {}).get(f"{title}s") or []
         return {str(reference.get(f"{title}ID")) for reference in references}

@@ -6,7 +6,7 @@ from simulator import specs
 from simulator.clock import now
 from simulator.cluster import Swarm
 from simulator.http import validation
-from simulator.http.errors import ApiError, out_of_sequence
+from simulator.http.errors import ApiError, out_of_sequence, precondition_failed
 from simulator.http.requests import (
     Filters,
     body_of,
@@ -21,8 +21,8 @@ from simulator.http.requests import (
     version_of,
 )
 from simulator.identifiers import object_id
-from simulator.objects import Service, Spec, TaskState, UpdateStatus
-from simulator.render import dumps, render
+from simulator.objects import Service, Spec, Task, TaskState, UpdateStatus
+from simulator.render import dumps, in_order, render
 from simulator.render import service as service_body
 
 FILTERS = ("name", "id", "label", "mode", "runtime")
@@ -39,7 +39,7 @@ async def list_services(request: web.Request) -> web.Response:
     filters = filters_of(request, FILTERS)
     services = [service for service in swarm.store.services if _matches(service, filters)]
     status = flag(request, "status")
-    rendered = (_with_status(swarm, s) if status else render(s) for s in services)
+    rendered = (_with_status(swarm, s) if status else render(s) for s in in_order(services))
     return bytes_response(b"[" + b",".join(rendered) + b"]")
 
 
@@ -53,26 +53,31 @@ def _matches(service: Service, filters: Filters) -> bool:
 
 
 def _with_status(swarm: Swarm, service: Service) -> bytes:
-    tasks = swarm.store.service_tasks(service.id)
-    running = sum(task.state == TaskState.RUNNING for task in tasks)
-    status = {
-        "RunningTasks": running,
-        "DesiredTasks": _desired(swarm, service),
-        "CompletedTasks": sum(
-            task.state == TaskState.COMPLETE and task.job_iteration is not None for task in tasks
-        ),
+    status = dumps(_status(swarm, service))
+    return render(service)[:-1] + b',"ServiceStatus":' + status + b"}"
+
+
+def _status(swarm: Swarm, service: Service) -> dict[str, int]:
+    """Counted by the observed state: a task on a lost node still counts as running."""
+    tasks = [
+        task
+        for task in swarm.store.service_tasks(service.id)
+        if task.job_iteration == service.job_iteration
+    ]
+    completed = sum(task.state == TaskState.COMPLETE for task in tasks)
+    return {
+        "RunningTasks": sum(task.state == TaskState.RUNNING for task in tasks),
+        "DesiredTasks": _desired(service, tasks),
+        "CompletedTasks": completed if service.is_job else 0,
     }
-    return render(service)[:-1] + b',"ServiceStatus":' + dumps(status) + b"}"
 
 
-def _desired(swarm: Swarm, service: Service) -> int:
+def _desired(service: Service, tasks: list[Task]) -> int:
     if service.mode == "Replicated":
         return service.replicas
     if service.mode == "ReplicatedJob":
         return int(service.spec["Mode"]["ReplicatedJob"]["MaxConcurrent"])
-    wanted = (TaskState.RUNNING, TaskState.COMPLETE)
-    tasks = swarm.store.service_tasks(service.id)
-    return sum(task.desired in wanted for task in tasks)
+    return sum(task.desired == TaskState.RUNNING for task in tasks)
 
 
 async def inspect_service(request: web.Request) -> web.Response:
@@ -85,15 +90,14 @@ async def inspect_service(request: web.Request) -> web.Response:
 
 async def create_service(request: web.Request) -> web.Response:
     swarm = manager(request)
-    posted = await body_of(request)
-    validation.check_types(posted)
-    validation.check_spec(posted)
-    spec = specs.normalise_service(posted)
-    validation.check_references(swarm, spec)
+    posted = await body_of(request, "swarm.ServiceSpec")
+    spec = validation.accept(swarm, posted)
     validation.check_name_is_free(swarm, spec["Name"])
     service = Service(object_id(), spec=spec)
     if service.mode in specs.JOB_MODES:
         service.job_iteration = 0
+        service.last_execution = now()
+    validation.check_ports_are_free(swarm, service, spec)
     service.endpoint_ports = swarm.ports.publish(service)
     swarm.store.create(service)
     return json_response({"ID": service.id}, status=201)
@@ -101,22 +105,29 @@ async def create_service(request: web.Request) -> web.Response:
 
 async def update_service(request: web.Request) -> web.Response:
     swarm = manager(request)
-    posted = await body_of(request)
+    posted = await body_of(request, "swarm.ServiceSpec")
     version = version_of(request, "service")
+    _check_options(request)
     service = find_service(swarm, request.match_info["id"])
+    spec = validation.accept(swarm, posted)
     if request.query.get("rollback") == "previous":
         _roll_back(swarm, service, version)
     else:
-        _replace(swarm, service, posted, version)
+        _replace(swarm, service, spec, version)
     return json_response({"Warnings": None})
 
 
-def _replace(swarm: Swarm, service: Service, posted: Spec, version: int) -> None:
-    validation.check_types(posted)
-    validation.check_spec(posted)
-    spec = specs.normalise_service(posted)
-    validation.check_references(swarm, spec)
+def _check_options(request: web.Request) -> None:
+    rollback = request.query.get("rollback", "")
+    if rollback not in ("", "previous", "none"):
+        raise ApiError(500, f"unrecognized rollback option {rollback}")
+    if request.query.get("registryAuthFrom", "") not in ("", "spec", "previous-spec"):
+        raise ApiError(500, "unsupported registryAuthFrom value")
+
+
+def _replace(swarm: Swarm, service: Service, spec: Spec, version: int) -> None:
     validation.check_change(service, spec)
+    validation.check_ports_are_free(swarm, service, spec)
     if version != service.version:
         raise out_of_sequence()
     swarm.store.update(
@@ -127,24 +138,14 @@ def _replace(swarm: Swarm, service: Service, posted: Spec, version: int) -> None
         previous_spec_version=service.spec_version,
         update_status=None,
         endpoint_ports=swarm.ports.publish(service, spec),
-        job_iteration=_next_iteration(swarm, service, spec),
+        job_iteration=None if service.job_iteration is None else service.job_iteration + 1,
+        last_execution=now(),
     )
-
-
-def _next_iteration(swarm: Swarm, service: Service, spec: Spec) -> int | None:
-    """A job runs again when its tasks' template changes."""
-    if service.job_iteration is None or spec["TaskTemplate"] == service.spec["TaskTemplate"]:
-        return service.job_iteration
-    return swarm.store.index
 
 
 def _roll_back(swarm: Swarm, service: Service, version: int) -> None:
     if service.previous_spec is None:
-        raise ApiError(
-            400,
-            f"rpc error: code = FailedPrecondition desc = service {service.id} "
-            "does not have a previous spec",
-        )
+        raise precondition_failed(f"service {service.id} does not have a previous spec")
     if version != service.version:
         raise out_of_sequence()
     status = UpdateStatus("rollback_started", "manually requested rollback", now())

@@ -4,7 +4,6 @@ from collections.abc import Iterable
 
 from aiohttp import web
 
-from simulator import specs
 from simulator.cluster import Swarm
 from simulator.http.errors import ApiError, not_found
 from simulator.http.requests import (
@@ -59,7 +58,7 @@ def _state(name: str) -> TaskState:
     try:
         return TaskState[name.upper()]
     except KeyError as error:
-        raise ApiError(500, f"Invalid desired_state filter: '{name}'") from error
+        raise ApiError(500, f"Invalid desired-state filter: '{name}'") from error
 
 
 def _has_name(swarm: Swarm, task: Task, prefixes: list[str]) -> bool:
@@ -77,11 +76,11 @@ def _has_labels(swarm: Swarm, task: Task, wanted: list[str]) -> bool:
 
 
 def _is_up_to_date(swarm: Swarm, task: Task, wanted: list[str]) -> bool:
+    """Whatever its value, the filter asks for the tasks of the service's present spec."""
     if not wanted:
         return True
     service = swarm.store.services.get(task.service_id)
-    fresh = service is not None and not specs.is_outdated(service, task)
-    return fresh == (wanted[0].lower() in ("true", "1"))
+    return service is not None and not swarm.orchestrator.updates.is_outdated(service, task)
 
 
 async def inspect_task(request: web.Request) -> web.Response:

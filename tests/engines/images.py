@@ -1,7 +1,8 @@
 """Images for tests, made on the spot from busybox-static: no registry is needed.
 
 All share one layer. `lab/web:N` serves HTTP on port 80 and says its version, `lab/crash:1` fails a
-moment after its start, `lab/unhealthy:1` runs with a health check that never passes.
+moment after its start (LAB_EXIT_CODE=0: ends well), `lab/unhealthy:1` runs with a health check that
+never passes, `lab/log:1` prints LAB_LINES lines and one to stderr, then sleeps.
 """
 
 import hashlib
@@ -27,7 +28,17 @@ echo "about to fail" >&2
 sleep "${LAB_CRASH_AFTER:-0.3}"
 exit "${LAB_EXIT_CODE:-3}"
 """
-SCRIPTS = {"serve": SERVE, "crash": CRASH}
+LOG = """#!/bin/sh
+number=0
+while [ $number -lt "${LAB_LINES:-3}" ]; do
+  number=$((number + 1))
+  echo "line $number"
+  [ "${LAB_LINE_INTERVAL:-0}" = 0 ] || sleep "$LAB_LINE_INTERVAL"
+done
+echo "that was all" >&2
+exec sleep 2147483647
+"""
+SCRIPTS = {"serve": SERVE, "crash": CRASH, "log": LOG}
 NANOSECONDS = 1_000_000_000
 
 
@@ -48,6 +59,7 @@ IMAGES = (
     web(2),
     web(3),
     Image("lab/crash:1", ["/bin/crash"]),
+    Image("lab/log:1", ["/bin/log"]),
     Image(
         "lab/unhealthy:1",
         ["/bin/serve"],
