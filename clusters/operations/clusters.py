@@ -57,8 +57,13 @@ def _record(actor: Actor, action: Action, cluster: Cluster, detail: dict[str, ob
 
 
 def found_locally(address: str, *, simulated: bool) -> Cluster:
-    """The cluster of the local engine, made on first sight: `local`, or `simulated`."""
+    """The cluster of the local engine, made on first sight: `local`, or `simulated`.
+
+    Once there is a real engine, the simulated Swarm that stood in for it is forgotten.
+    """
     name = "simulated" if simulated else "local"
+    if not simulated:
+        Cluster.objects.filter(found_locally=True, simulated=True).delete()
     cluster, made = Cluster.objects.get_or_create(
         name=name, defaults={"addresses": [address], "found_locally": True, "simulated": simulated}
     )

@@ -5,6 +5,7 @@ import logging
 import os
 import signal
 import socket
+import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from typing import Any
@@ -25,6 +26,7 @@ from clusters.ports import Connection, EngineError, Raw
 
 log = logging.getLogger(__name__)
 LOOK_FOR_CLUSTERS = 1.0  # seconds
+LOOK_FOR_ENGINE = 10.0  # seconds between two looks for a local engine that is not there yet
 CHECK_ADDRESSES = 10.0
 EVENTS_AGAIN = 1.0  # seconds before a broken event stream is opened again
 
@@ -42,9 +44,12 @@ async def watch_all(holder: str) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     watching: dict[tuple[int, Connection], asyncio.Task[None]] = {}
+    found, looked_at = False, -LOOK_FOR_ENGINE
     with ThreadPoolExecutor(1, "clusters") as thread:
-        await _in(thread, _find_local_engine)
         while not stop.is_set():
+            if not found and time.monotonic() - looked_at > LOOK_FOR_ENGINE:
+                looked_at = time.monotonic()
+                found = bool(await _in(thread, _find_local_engine))
             wanted = await _in(thread, _registered) or {}
             for key in watching.keys() - wanted.keys():
                 watching.pop(key).cancel()
@@ -73,7 +78,7 @@ async def _in(thread: ThreadPoolExecutor, call: Any, *args: Any) -> Any:
     return await asyncio.get_running_loop().run_in_executor(thread, guarded)
 
 
-def _find_local_engine() -> None:
+def _find_local_engine() -> bool:
     """The local engine, or the simulated one, is there as a cluster without being registered."""
     simulated = os.environ.get("PILOTHOUSE_SIMULATED_SWARM")
     address = f"unix://{simulated}" if simulated else settings.DOCKER_HOST
@@ -81,11 +86,12 @@ def _find_local_engine() -> None:
     try:
         engine.facts()
     except EngineError as error:
-        log.info("No local engine: %s", error)
-        return
+        log.debug("No local engine: %s", error)
+        return False
     finally:
         engine.close()
     found_locally(address, simulated=bool(simulated))
+    return True
 
 
 def _registered() -> dict[tuple[int, Connection], str]:
