@@ -25,16 +25,20 @@ _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _NAME = r"[a-zA-Z0-9](?:[a-zA-Z0-9-]*[a-zA-Z0-9])?"
 _HOST = rf"(?:{_NAME}(?:\.{_NAME})*|\[[0-9a-fA-F:]+\])(?::[0-9]+)?"
 _REFERENCE = re.compile(
-    rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*(?::[\w][\w.-]{{0,127}})?(?:@[A-Za-z][A-Za-z0-9]*:[0-9a-fA-F]{{32,}})?"
+    rf"(?:{_HOST}/)?{_COMPONENT}(?:/{_COMPONENT})*(?::[\w][\w.-]{{0,127}})?(?:@[A-Za-z][A-Za-z0-9]*:[0-9a-fA-F]{{32,}})?",
+    re.ASCII,
 )
+# The keys that Docker documents, and the values that swarmkit's manager/constraint takes.
 _CONSTRAINT = re.compile(
-    r"(node\.(?:id|hostname|role|platform\.os|platform\.arch)|(?:node|engine)\.labels\.[\w.\-/]+)\s*(==|!=)\s*(\S.*)"
+    r"(node\.(?:id|hostname|role|platform\.os|platform\.arch)|(?:node|engine)\.labels\.[\w.\-/]+)"
+    r" *(==|!=) *([\w:.*()?+\[\]\\^$|/-][\w :.*()?+\[\]\\^$|/-]*)",
+    re.ASCII,
 )
 
 
 def _image(text: str) -> str:
     text = text.strip()
-    if not _REFERENCE.fullmatch(text) or len(text) > 512:
+    if len(text) > 512 or not _REFERENCE.fullmatch(text):
         raise ValueError(
             f"“{text[:80]}” is not an image reference: write it as name:tag or host/name:tag"
         )
@@ -63,6 +67,12 @@ def _label_name(name: str) -> str:
     return name
 
 
+def _no_boolean(value: Any) -> Any:
+    if isinstance(value, bool):
+        raise ValueError("true and false are no numbers")  # pydantic would take them for 1 and 0
+    return value
+
+
 def _text(value: str | None) -> str | None:
     if value is not None and "\0" in value:
         raise ValueError("a value cannot hold a NUL character")
@@ -73,7 +83,9 @@ Image = Annotated[str, AfterValidator(_image)]
 Constraint = Annotated[str, AfterValidator(_constraint)]
 Duration = Annotated[int, BeforeValidator(units.nanoseconds), Field(ge=0, le=366 * 86400 * 10**9)]
 Memory = Annotated[int, BeforeValidator(units.memory_bytes), Field(ge=0, le=2**60)]
-Cpus = Annotated[float, Field(ge=0, le=10_000)]
+Cpus = Annotated[float, BeforeValidator(_no_boolean), Field(ge=0, le=10_000)]
+Count = Annotated[int, BeforeValidator(_no_boolean), Field(ge=0, le=2**31)]
+Ratio = Annotated[float, BeforeValidator(_no_boolean), Field(ge=0, le=1)]
 Value = Annotated[str | None, AfterValidator(_text)]
 Env = dict[Annotated[str, AfterValidator(_env_name)], Value]
 Labels = dict[Annotated[str, AfterValidator(_label_name)], Value]
@@ -109,7 +121,7 @@ class RolloutConfig(_Strict):
     delay: Duration = 0
     failure_action: Literal["pause", "continue", "rollback"] = "pause"
     monitor: Duration = 5 * 10**9
-    max_failure_ratio: float = Field(default=0, ge=0, le=1)
+    max_failure_ratio: Ratio = 0
     order: Literal["stop-first", "start-first"] = "stop-first"
 
 
@@ -122,7 +134,7 @@ class Limits(_Strict):
 
     cpus: Cpus | None = None
     memory: Memory | None = None
-    pids: Annotated[int, Field(ge=0, le=2**31)] | None = None
+    pids: Count | None = None
 
 
 class Reservations(_Strict):

@@ -1,6 +1,9 @@
 """Docker's units of time, memory and CPU, to and from what people write."""
 
+import math
 import re
+from decimal import Decimal
+from typing import Any
 
 _NS = {
     "ns": 1,
@@ -11,22 +14,27 @@ _NS = {
     "m": 60 * 10**9,
     "h": 3600 * 10**9,
 }
-_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)")
-_MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE)
+_DURATION_PART = re.compile(r"(\d+(?:\.\d+)?)(ns|us|µs|ms|s|m|h)", re.ASCII)
+_MEMORY = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)i?b?", re.IGNORECASE | re.ASCII)
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 
 
-def nanoseconds(text: str | int | float) -> int:
+def _is_number(value: Any) -> bool:
+    """Whether it is a number to calculate with; JSON's true is none, though Python's is."""
+    return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+
+
+def nanoseconds(text: Any) -> int:
     """Go's duration syntax ("1m30s"), or a number of seconds, as nanoseconds. Raises ValueError."""
-    if isinstance(text, int | float):
+    if _is_number(text):
         return round(text * 10**9)
-    text = text.strip()
-    if re.fullmatch(r"\d+(\.\d+)?", text):
-        return round(float(text) * 10**9)
-    parts = _DURATION_PART.findall(text)
-    if not parts or "".join(number + unit for number, unit in parts) != text:
+    written = text.strip() if isinstance(text, str) else ""
+    if re.fullmatch(r"[0-9]+(\.[0-9]+)?", written):
+        written += "s"
+    parts = _DURATION_PART.findall(written)
+    if not parts or "".join(number + unit for number, unit in parts) != written:
         raise ValueError(f"“{text}” is not a duration: write it as 10s, 1m30s or 500ms")
-    return round(sum(float(number) * _NS[unit] for number, unit in parts))
+    return round(sum(Decimal(number) * _NS[unit] for number, unit in parts))
 
 
 def duration(ns: int | None) -> str:
@@ -40,14 +48,14 @@ def duration(ns: int | None) -> str:
     return text
 
 
-def memory_bytes(text: str | int) -> int:
+def memory_bytes(text: Any) -> int:
     """Docker's memory syntax (binary units: "512M" is 512 × 2²⁰) as bytes. Raises ValueError."""
-    if isinstance(text, int):
+    if isinstance(text, int) and not isinstance(text, bool):
         return text
-    found = _MEMORY.fullmatch(text.strip())
+    found = _MEMORY.fullmatch(text.strip()) if isinstance(text, str) else None
     if not found:
         raise ValueError(f"“{text}” is not an amount of memory: write it as 512M or 2G")
-    return round(float(found[1]) * 1024 ** _POWERS[found[2].lower()])
+    return round(Decimal(found[1]) * 1024 ** _POWERS[found[2].lower()])
 
 
 def memory(count: int | None) -> str:
