@@ -30,6 +30,9 @@ LOOK_FOR_ENGINE = 10.0  # seconds between two looks for a local engine that is n
 CHECK_ADDRESSES = 10.0
 EVENTS_AGAIN = 1.0  # seconds before a broken event stream is opened again
 
+Key = tuple[int, Connection]  # the cluster's primary key, and how it is reached
+Watching = dict[Key, asyncio.Task[None]]
+
 
 class Command(BaseCommand):
     help = "Watch every registered cluster and keep the inventory true to it."
@@ -43,24 +46,33 @@ async def watch_all(holder: str) -> None:
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    watching: dict[tuple[int, Connection], asyncio.Task[None]] = {}
+    watching: Watching = {}
     found, looked_at = False, -LOOK_FOR_ENGINE
     with ThreadPoolExecutor(1, "clusters") as thread:
         while not stop.is_set():
             if not found and time.monotonic() - looked_at > LOOK_FOR_ENGINE:
                 looked_at = time.monotonic()
                 found = bool(await _in(thread, _find_local_engine))
-            wanted = await _in(thread, _registered) or {}
-            for key in watching.keys() - wanted.keys():
-                watching.pop(key).cancel()
-            for key, name in wanted.items():
-                if key not in watching or watching[key].done():
-                    watching[key] = asyncio.create_task(_watch(key[0], key[1], name, holder))
+            wanted = await _in(thread, _registered)
+            if wanted is not None:
+                _reconcile(watching, wanted, holder)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), LOOK_FOR_CLUSTERS)
     for task in watching.values():
         task.cancel()
     await asyncio.gather(*watching.values(), return_exceptions=True)
+
+
+def _reconcile(watching: Watching, wanted: dict[Key, str], holder: str) -> None:
+    """Stop the watchers of clusters that are gone or reached otherwise; start those that miss."""
+    for key in watching.keys() - wanted.keys():
+        watching.pop(key).cancel()
+    for key, name in wanted.items():
+        task = watching.get(key)
+        if task and task.done() and not task.cancelled() and task.exception():
+            log.error("The watcher of %s failed and starts anew", name, exc_info=task.exception())
+        if task is None or task.done():
+            watching[key] = asyncio.create_task(_watch(key[0], key[1], name, holder))
 
 
 async def _in(thread: ThreadPoolExecutor, call: Any, *args: Any) -> Any:
@@ -94,7 +106,7 @@ def _find_local_engine() -> bool:
     return True
 
 
-def _registered() -> dict[tuple[int, Connection], str]:
+def _registered() -> dict[Key, str]:
     found = {}
     for cluster in Cluster.objects.all():
         try:
