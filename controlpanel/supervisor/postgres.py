@@ -81,6 +81,8 @@ class EmbeddedPostgres:
 
     def ready(self) -> bool:
         """Whether the server answers; makes our database at the first time it does."""
+        if not self._says_ready():
+            return False
         try:
             with psycopg.connect(
                 host=str(self.sockets),
@@ -93,6 +95,13 @@ class EmbeddedPostgres:
         except psycopg.OperationalError:
             return False
         return True
+
+    def _says_ready(self) -> bool:
+        """Whether the last line of its pid file says so: each earlier call would log an error."""
+        try:
+            return (self.data / "postmaster.pid").read_text().rstrip().endswith("ready")
+        except FileNotFoundError:
+            return False
 
     def _initdb(self, directory: Path) -> None:
         command = (

@@ -63,9 +63,7 @@ class StateDirectory:
                 (self.logs, PRIVATE),
                 (self.sockets, PASSAGE),
             ):
-                directory.mkdir(parents=True, exist_ok=True)
-                _refuse_foreign(directory)
-                directory.chmod(mode)
+                _make(directory, mode)
         except OSError as failure:
             raise CannotStart(
                 f"The state directory {self.root} cannot be written: {failure.strerror}. "
@@ -95,10 +93,13 @@ class StateDirectory:
         return path.read_text()
 
 
-def _refuse_foreign(directory: Path) -> None:
-    """Refuse a directory that another user owns: they could put their own socket or key in it."""
+def _make(directory: Path, mode: int) -> None:
+    """Make the directory, or refuse one that another user owns: their socket, or their key."""
+    if not directory.exists():
+        directory.mkdir(parents=True)
+        directory.chmod(mode)
     owner = directory.stat().st_uid
-    if os.getuid() not in (0, owner):
+    if os.geteuid() != owner:
         raise CannotStart(
             f"{directory} belongs to another user (id {owner}), perhaps from a run with sudo. "
             "Run as that user, or set PILOTHOUSE_STATE_DIR to a directory of yours."

@@ -72,6 +72,13 @@ def test_a_state_directory_that_cannot_be_made_is_told(tmp_path: Path) -> None:
         StateDirectory(tmp_path / "file" / "state").prepare()
 
 
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can give a directory away")
+def test_a_state_directory_of_another_user_is_refused(tmp_path: Path) -> None:
+    os.chown(tmp_path, 1, 1)
+    with pytest.raises(CannotStart, match="belongs to another user"):
+        StateDirectory(tmp_path).prepare()
+
+
 # --- The lock ------------------------------------------------------------------------------------
 
 
