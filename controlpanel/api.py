@@ -172,10 +172,9 @@ api = PanelAPI(
 problems.install(api)
 api.add_decorator(_with_known_query, mode="view")
 
-SERVICES = "/clusters/{slug:cluster}/services/"
 api.add_router("/clusters", clusters.router)
-api.add_router(SERVICES.rstrip("/"), services.router)
-api.add_router(SERVICES + "{str:service}/", changes.router)
+api.add_router("/clusters", services.router)
+api.add_router("/clusters", changes.router)
 api.add_router("/operations", operations.router)
 api.add_router("/audit", access_api.trail)
 api.add_router("/access/tokens", access_api.tokens)

@@ -32,10 +32,11 @@ IdempotencyKey = Annotated[
     ),
 ]
 Outcome = dict[int, Any]
+SERVICE = "{slug:cluster}/services/{str:service}/"
 CHANGE: dict[int, Any] = {202: OperationRow, 200: Preview}
 
 
-@router.post("scale", response=CHANGE, summary="Scale")
+@router.post(SERVICE + "scale", response=CHANGE, summary="Scale")
 def scale(
     request: HttpRequest,
     response: HttpResponse,
@@ -49,7 +50,7 @@ def scale(
     return _change(request, response, cluster, service, change, options, key)
 
 
-@router.post("update", response=CHANGE, summary="Update, task by task")
+@router.post(SERVICE + "update", response=CHANGE, summary="Update, task by task")
 def update(
     request: HttpRequest,
     response: HttpResponse,
@@ -67,7 +68,7 @@ def update(
     return _change(request, response, cluster, service, change, options, key)
 
 
-@router.post("rollback", response=CHANGE, summary="Roll back to a revision")
+@router.post(SERVICE + "rollback", response=CHANGE, summary="Roll back to a revision")
 def rollback(
     request: HttpRequest,
     response: HttpResponse,
@@ -81,7 +82,7 @@ def rollback(
     return _change(request, response, cluster, service, change or Rollback(), options, key)
 
 
-@router.post("restart", response=CHANGE, summary="Restart every task")
+@router.post(SERVICE + "restart", response=CHANGE, summary="Restart every task")
 def restart(
     request: HttpRequest,
     response: HttpResponse,
@@ -95,7 +96,7 @@ def restart(
     return _change(request, response, cluster, service, change or Restart(), options, key)
 
 
-@router.post("resume", response=CHANGE, summary="Resume a stopped rollout")
+@router.post(SERVICE + "resume", response=CHANGE, summary="Resume a stopped rollout")
 def resume(
     request: HttpRequest,
     response: HttpResponse,

@@ -27,7 +27,7 @@ LOG_ANSWER = {
 }
 
 
-@router.get("", response=Page[ServiceRow], summary="List the services")
+@router.get("{slug:cluster}/services", response=Page[ServiceRow], summary="List the services")
 def list_services(
     request: HttpRequest, cluster: str, filters: Query[ServiceFilter]
 ) -> dict[str, Any]:
@@ -51,7 +51,7 @@ def list_services(
     }
 
 
-@router.get("{str:service}", response=Service, summary="Show a service")
+@router.get("{slug:cluster}/services/{str:service}", response=Service, summary="Show a service")
 def show_service(request: HttpRequest, cluster: str, service: str) -> dict[str, Any]:
     """By name or id: its spec, tasks and revisions.
 
@@ -62,7 +62,7 @@ def show_service(request: HttpRequest, cluster: str, service: str) -> dict[str, 
 
 
 @router.get(
-    "{str:service}/logs",
+    "{slug:cluster}/services/{str:service}/logs",
     response={200: None},
     openapi_extra={"responses": {200: LOG_ANSWER}},
     summary="Read the log of a service",

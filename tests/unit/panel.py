@@ -1,0 +1,113 @@
+"""Rows as the watcher would write them, people, and a client of the API."""
+
+import json
+from typing import Any
+
+import pytest
+from django.test import Client
+from django.utils import timezone
+
+from access.models import Grant, User
+from access.policy import Role
+from access.tokens import issue_token
+from clusters import readings, specs
+from clusters.models import Cluster, Node, Revision, Service, SwarmTask
+from tests.unit import raw
+
+ANSWER = Any
+MARKS = [
+    pytest.mark.django_db,
+    pytest.mark.urls("controlpanel.api"),
+    # Nothing is collected in tests: static files come from the finders.
+    pytest.mark.filterwarnings("ignore:No directory at:UserWarning"),
+]
+
+
+def make_user(role: Role | None = None, *, cluster: str = "", stack: str = "") -> User:
+    user = User.objects.create_user(f"{role or 'nobody'}-{User.objects.count()}")
+    if role:
+        Grant.objects.create(user=user, role=role, cluster=cluster, stack=stack)
+    return user
+
+
+def make_cluster(name: str = "local", state: str = Cluster.State.READY) -> Cluster:
+    cluster = Cluster.objects.create(
+        name=name, addresses=["unix:///nowhere.sock"], state=state, seen_at=timezone.now()
+    )
+    Node.objects.create(
+        cluster=cluster, engine_id="n1", hostname="node-1", role="manager",
+        availability="active", state="ready",
+    )  # fmt: skip
+    return cluster
+
+
+def make_service(cluster: Cluster, name: str = "web", **of: Any) -> Service:
+    """A service of three running tasks; `stack`, `version` and the container's fields as given."""
+    stack, version, health = of.pop("stack", ""), of.pop("version", 10), of.pop("health", "running")
+    spec = {**raw.spec(**of), "Name": name}
+    if stack:
+        spec["Labels"] = {readings.STACK_LABEL: stack}
+    taken = raw.service(version=version, spec=spec)
+    service = Service.objects.create(
+        cluster=cluster, engine_id=f"id-{name}", running=3, desired=3, health=health,
+        **readings.service_fields(taken),
+    )  # fmt: skip
+    for slot in (1, 2, 3):
+        make_task(service, slot)
+    keep_revision(service, 1)
+    return service
+
+
+def make_task(service: Service, slot: int, **of: Any) -> SwarmTask:
+    now = timezone.now()
+    fields = {
+        "service_engine_id": service.engine_id, "node_engine_id": "n1", "state": "running",
+        "desired_state": "running", "container_id": f"c-{service.name}-{slot}", "version": 1,
+        "template_hash": service.template_hash, "created_at": now, "state_at": now, **of,
+    }  # fmt: skip
+    return SwarmTask.objects.create(
+        cluster=service.cluster, engine_id=f"t-{service.name}-{slot}", slot=slot, **fields
+    )
+
+
+def keep_revision(service: Service, number: int, spec: dict[str, Any] | None = None) -> Revision:
+    spec = spec or service.spec
+    return Revision.objects.create(
+        cluster=service.cluster, service_engine_id=service.engine_id, number=number,
+        version=service.version, spec=spec, spec_hash=specs.spec_hash(spec),
+    )  # fmt: skip
+
+
+def change_elsewhere(service: Service, **of: Any) -> Service:
+    """Somebody else updates the service, and the watcher sees it."""
+    service.spec = {**raw.spec(**of), "Name": service.name}
+    service.version += 5
+    service.save()
+    keep_revision(service, 2)
+    return service
+
+
+class ApiClient:
+    """Speaks to /api/v1 with a token of the user's; None for nobody's."""
+
+    def __init__(self, user: User | None) -> None:
+        self._client = Client(raise_request_exception=False)
+        self._headers = {"authorization": f"Bearer {issue_token(user, 'test')}"} if user else {}
+
+    def get(self, path: str, **query: Any) -> ANSWER:
+        return self._client.get(f"/api/v1{path}", query, headers=self._headers)
+
+    def post(self, path: str, body: Any = None, **headers: str) -> ANSWER:
+        content = body if isinstance(body, bytes) else b"" if body is None else json.dumps(body)
+        names = {name.replace("_", "-"): value for name, value in headers.items()}
+        return self._client.post(
+            f"/api/v1{path}", content, content_type="application/json",
+            headers={**self._headers, **names},
+        )  # fmt: skip
+
+    def request(self, method: str, path: str) -> ANSWER:
+        return self._client.generic(method, f"/api/v1{path}", headers=self._headers)
+
+
+def client_of(role: Role | None, **scope: str) -> ApiClient:
+    return ApiClient(make_user(role, **scope))
