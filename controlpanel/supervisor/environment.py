@@ -56,7 +56,8 @@ def require_python() -> None:
 
 def require_venv() -> None:
     """Debian packages the venv module apart from Python: install it, or say how."""
-    if importlib.util.find_spec("ensurepip") is not None:
+    found = importlib.util.find_spec("ensurepip")
+    if found is not None and found.origin is not None:  # not only an empty folder
         return
     package = f"python3.{sys.version_info.minor}-venv"
     if os.geteuid() != 0 or shutil.which("apt-get") is None:
