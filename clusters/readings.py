@@ -61,16 +61,21 @@ def node_fields(raw: Raw) -> dict[str, Any]:
         "availability": spec.get("Availability", ""),
         "state": status.get("State", "unknown"),
         "message": status.get("Message", ""),
-        "address": status.get("Addr", ""),
+        "address": status.get("Addr", "")[:64],
         "leader": bool(manager.get("Leader")),
         "reachability": manager.get("Reachability", ""),
-        "engine_version": (description.get("Engine") or {}).get("EngineVersion", ""),
-        "platform": f"{platform.get('OS', '')}/{platform.get('Architecture', '')}",
+        "engine_version": (description.get("Engine") or {}).get("EngineVersion", "")[:32],
+        "platform": f"{platform.get('OS', '')}/{platform.get('Architecture', '')}"[:64],
         "cpus": resources.get("NanoCPUs", 0) / 10**9,
         "memory": resources.get("MemoryBytes", 0),
         "labels": spec.get("Labels") or {},
         "version": raw["Version"]["Index"],
     }
+
+
+def ready_nodes(nodes: Iterable[Raw]) -> frozenset[str]:
+    """The ids of those whose tasks can be believed."""
+    return frozenset(n["ID"] for n in nodes if (n.get("Status") or {}).get("State") == "ready")
 
 
 def network_fields(raw: Raw) -> dict[str, Any]:

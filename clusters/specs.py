@@ -16,7 +16,7 @@ from clusters.ports import Raw
 OPERATION_LABEL = "io.pilothouse.operation"  # tells a panel that comes back which write was its own
 ENV = "TaskTemplate.ContainerSpec.Env"
 # Swarm has no "pause": a rollout is held by a delay that nobody lives to see the end of. Its
-# updater starts anew with every write, so at most one more task is replaced before the delay begins.
+# updater starts anew with every write: at most one more task is replaced before the delay begins.
 HELD_DELAY = 87_600 * 3600 * 10**9  # nanoseconds: ten years
 
 

@@ -174,8 +174,8 @@ class Store:
         if facts:
             fields |= {
                 "swarm_id": facts.swarm_id,
-                "engine_version": facts.version,
-                "api_version": facts.api_version,
+                "engine_version": facts.version[:32],
+                "api_version": facts.api_version[:8],
                 "simulated": facts.simulated,
             }
         self._write_cluster(fields)

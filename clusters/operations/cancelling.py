@@ -6,7 +6,7 @@ from django.utils import timezone
 
 from clusters import specs
 from clusters.models import Operation
-from clusters.operations import following, lease, rollout
+from clusters.operations import following, lease
 from clusters.operations.following import AGAIN
 from clusters.operations.rollout import Rollout
 from clusters.operations.steps import noted
@@ -26,7 +26,7 @@ def step(operation: Operation, engine: Engine) -> float | None:
             operation, S.CANCELLED, error="", result="Cancelled before anything was changed."
         )
         return None
-    seen = rollout.read(service, engine.tasks(services=[operation.target_id]), operation.started_at)
+    seen = following.look(operation, engine, service)
     if operation.cancel == Operation.Cancel.STOP and _over(operation, service, seen):
         return following.step(operation, engine)  # there is nothing left to stop
     aim = _aim(operation, service, seen)

@@ -6,7 +6,7 @@ from typing import Any
 from django.utils import timezone
 
 from access.policy import Action
-from clusters import specs
+from clusters import readings, specs
 from clusters.models import Operation
 from clusters.operations import lease, rollout
 from clusters.operations.rollout import Rollout
@@ -33,8 +33,7 @@ def as_json(difference: Difference) -> dict[str, Any]:
 def step(operation: Operation, engine: Engine) -> float | None:
     """One look at the engine: note the progress, or end the operation as it really ended."""
     service = engine.service(operation.target_id)
-    tasks = engine.tasks(services=[operation.target_id])
-    seen = rollout.read(service, tasks, operation.started_at, operation.after["TaskTemplate"])
+    seen = look(operation, engine, service, operation.after["TaskTemplate"])
     restored = specs.spec_hash(service["Spec"]) == specs.spec_hash(operation.before)
     if seen.update_state.startswith("rollback") and restored:
         return _rolling_back(operation, seen)
@@ -45,6 +44,15 @@ def step(operation: Operation, engine: Engine) -> float | None:
     if _is_job(service) or seen.converged:
         return _succeeded(operation, seen)
     return _still_moving(operation, seen)
+
+
+def look(
+    operation: Operation, engine: Engine, service: Raw, template: Raw | None = None
+) -> Rollout:
+    """How far the service's tasks are; see `rollout.read`."""
+    tasks = engine.tasks(services=[operation.target_id])
+    ready = readings.ready_nodes(engine.nodes())
+    return rollout.read(service, tasks, operation.started_at, ready, template)
 
 
 def _is_job(service: Raw) -> bool:

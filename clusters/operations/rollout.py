@@ -1,6 +1,6 @@
 """Read from the engine's own objects how far a rollout is. Pure functions."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -25,13 +25,20 @@ class Rollout:
 
     @property
     def converged(self) -> bool:
-        return not self.moving and self.new >= self.desired and not self.leaving
+        # Not more than desired either: Swarm accepts a scale before it marks the tasks that go.
+        return not self.moving and self.new == self.desired and not self.leaving
 
 
 def read(
-    service: Raw, tasks: Sequence[Raw], since: datetime | None, template: Raw | None = None
+    service: Raw,
+    tasks: Sequence[Raw],
+    since: datetime | None,
+    ready_nodes: Collection[str],
+    template: Raw | None = None,
 ) -> Rollout:
     """The state of a rollout; errors are those of tasks made after `since`, with `template`.
+
+    A task on a node that is not ready claims to run, and to leave, for as long as the node is lost.
 
     `template` is the task template whose tasks' errors matter (default: the service's present one):
     after an automatic rollback the errors are those of the template that failed.
@@ -40,13 +47,14 @@ def read(
     blamed = readings.template_hash(template) if template else present
     status = service.get("UpdateStatus") or {}
     wanted = [t for t in tasks if t.get("DesiredState") in ("running", "ready", "accepted")]
-    running = [t for t in wanted if _state(t) == "running"]
+    running = [t for t in tasks if _state(t) == "running" and t.get("NodeID") in ready_nodes]
+    staying = [t for t in running if t in wanted]
     return Rollout(
         update_state=status.get("State", ""),
         update_message=status.get("Message", ""),
-        new=sum(1 for t in running if readings.template_hash(t["Spec"]) == present),
+        new=sum(1 for t in staying if readings.template_hash(t["Spec"]) == present),
         desired=_desired(service, wanted),
-        leaving=sum(1 for t in tasks if t not in wanted and _state(t) == "running"),
+        leaving=len(running) - len(staying),
         error=_error([t for t in tasks if readings.template_hash(t["Spec"]) == blamed], since),
     )
 

@@ -36,7 +36,7 @@ def test_a_scale_names_its_count() -> None:
 
 @pytest.mark.parametrize("parallelism", [*NO_COUNTS, 10_001, 2**63 + 1])
 def test_a_parallelism_that_would_crash_an_engine_is_refused(parallelism: Any) -> None:
-    """A real dockerd panics when its updater starts 2⁶³ goroutines: it must never get the number."""
+    """A real dockerd panics on 2⁶³ updaters at a time: it must never get the number."""
     _refused(RolloutConfig, parallelism=parallelism)
     _refused(Update, update_config={"parallelism": parallelism})
     _refused(Update, rollback_config={"parallelism": parallelism})
