@@ -1,4 +1,15 @@
-from django.urls import URLPattern
+"""Addresses of signing in and out, one's account, and the audit trail."""
+
+from django.urls import path
+
+from access import views
 
 app_name = "access"
-urlpatterns: list[URLPattern] = []
+urlpatterns = [
+    path("sign-in/", views.sign_in, name="sign-in"),
+    path("sign-in/link/<str:secret>/", views.sign_in_by_link, name="sign-in-link"),
+    path("sign-out/", views.sign_out, name="sign-out"),
+    path("account/", views.account, name="account"),
+    path("account/password/", views.set_password, name="password"),
+    path("audit/", views.audit_trail, name="audit"),
+]

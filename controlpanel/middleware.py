@@ -1,11 +1,102 @@
-"""Failures in words."""
+"""Failures in words: every expected failure becomes a page, or a notice where the person looks."""
 
 from collections.abc import Callable
+from urllib.parse import urlencode
 
-from django.http import HttpRequest, HttpResponse
+from django.db import InterfaceError, OperationalError
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.shortcuts import render
+from django.template.loader import render_to_string
+from django.urls import reverse
+
+from access.authorize import Forbidden
+from access.requests import SignedOut
+from clusters.problems import Busy, Conflict, Invalid, NotFound, Problem
+from live.changes import current
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
+NOT_PAGES = ("/api/", "/static/", "/healthz", "/readyz", "/metrics")
+STATUSES: dict[type[Problem], int] = {NotFound: 404, Invalid: 422, Conflict: 409, Busy: 409}
+TITLES = {
+    403: "Not allowed",
+    404: "Not found",
+    409: "Not now",
+    422: "That does not work",
+    503: "Out of order",
+}
 
 
 def failures_in_words(get_response: GetResponse) -> GetResponse:
-    return get_response
+    """Also notes the live sequence before a page reads anything: its socket resumes from there."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if _is_page(request):
+            try:
+                request.live_since = current()  # type: ignore[attr-defined]
+            except (OperationalError, InterfaceError) as failure:
+                return in_words(request, failure)
+        return get_response(request)
+
+    def process_exception(request: HttpRequest, failure: Exception) -> HttpResponse | None:
+        return None if request.path.startswith(NOT_PAGES) else in_words(request, failure)
+
+    middleware.process_exception = process_exception  # type: ignore[attr-defined]
+    return middleware
+
+
+def _is_page(request: HttpRequest) -> bool:
+    return request.method == "GET" and not request.path.startswith(NOT_PAGES)
+
+
+def in_words(request: HttpRequest, failure: Exception) -> HttpResponse | None:
+    """The answer to an expected failure; None for one that is a bug of ours."""
+    if isinstance(failure, SignedOut):
+        return _to_sign_in(request)
+    if isinstance(failure, OperationalError | InterfaceError):
+        return _database_down(request)
+    if isinstance(failure, Forbidden):
+        if failure.visible:
+            return _answer(request, 403, str(failure))
+        return _answer(request, 404, "There is nothing here that you may see.")
+    if isinstance(failure, Problem):
+        return _answer(request, STATUSES.get(type(failure), 422), str(failure), failure)
+    return None
+
+
+def _to_sign_in(request: HttpRequest) -> HttpResponse:
+    back = request.headers.get("HX-Current-URL") or request.get_full_path()
+    address = f"{reverse('access:sign-in')}?{urlencode({'next': back})}"
+    if request.headers.get("HX-Request"):
+        return HttpResponse(status=204, headers={"HX-Redirect": address})
+    return HttpResponseRedirect(address)
+
+
+def _answer(
+    request: HttpRequest, status: int, message: str, failure: Problem | None = None
+) -> HttpResponse:
+    context = {"status": status, "title": TITLES[status], "message": message, "failure": failure}
+    if request.headers.get("HX-Request"):
+        response = render(request, "errors/_notice.html", context, status=status)
+        return _where_the_person_looks(request, response)
+    return render(request, "errors/problem.html", context, status=status)
+
+
+def _database_down(request: HttpRequest) -> HttpResponse:
+    """Rendered without the request: its context would ask the database for the shell."""
+    words = "Pilothouse's own database does not answer. Your Swarm runs on; try again in a moment."
+    context = {"status": 503, "title": TITLES[503], "message": words}
+    if request.headers.get("HX-Request"):
+        response = HttpResponse(render_to_string("errors/_notice.html", context), status=503)
+        return _where_the_person_looks(request, response)
+    page = render_to_string("errors/plain.html", context)
+    return HttpResponse(page, status=503, headers={"Retry-After": "5"})
+
+
+def _where_the_person_looks(request: HttpRequest, response: HttpResponse) -> HttpResponse:
+    """Into the open dialog above its form, or else into the notices; never over a page part."""
+    in_dialog = request.headers.get("HX-Target") == "dialog"
+    if in_dialog and request.method == "GET":
+        return response
+    response["HX-Retarget"] = "#dialog-notice" if in_dialog else "#notices"
+    response["HX-Reswap"] = "innerHTML" if in_dialog else "beforeend"
+    return response

@@ -1,5 +1,10 @@
 """Addresses of the pages that span the apps."""
 
-from django.urls import URLPattern
+from django.urls import path
 
-urlpatterns: list[URLPattern] = []
+from controlpanel import views
+
+urlpatterns = [
+    path("", views.overview, name="overview"),
+    path("palette/", views.palette, name="palette"),
+]

@@ -1,6 +1,7 @@
 """Tags and filters of the Swarm's vocabulary, known to every template."""
 
 import json
+from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime
 from typing import Any, NamedTuple
@@ -8,11 +9,14 @@ from typing import Any, NamedTuple
 from django import template
 from django.templatetags.static import static
 from django.utils import timezone
-from django.utils.html import format_html
-from django.utils.safestring import SafeString
+from django.utils.html import escape, format_html
+from django.utils.safestring import SafeString, mark_safe
 
-from clusters import units
+from access.policy import Action
+from clusters import specs, units
 from clusters.models import Operation, Service
+from clusters.operations.requests import ACTIONS
+from clusters.selectors import Slot
 
 register = template.Library()
 
@@ -265,7 +269,16 @@ def bar(done: int, total: int, tone: str = "good") -> SafeString:
 
 # --- What the tables ask -------------------------------------------------------------------------
 
-_URGENCY = ("failing", "pending", "paused", "updating", "starting", "running", "complete", "stopped")
+_URGENCY = (
+    "failing",
+    "pending",
+    "paused",
+    "updating",
+    "starting",
+    "running",
+    "complete",
+    "stopped",
+)
 
 
 @register.filter
@@ -295,3 +308,75 @@ def sorted_by(sort: str, key: str) -> str:
 @register.filter
 def next_sort(sort: str, key: str) -> str:
     return f"-{key}" if sort == key else key
+
+
+@register.filter
+def held(service: Service) -> bool:
+    return specs.is_held(service.spec)
+
+
+@register.filter
+def asked(operation: Operation) -> str:
+    """What was asked for, in a few words: no value of a variable is among them."""
+    change = operation.change
+    if operation.kind == Operation.Kind.SCALE:
+        return f"to {change.get('replicas')}"
+    if operation.kind == Operation.Kind.ROLLBACK and change.get("revision"):
+        return f"to revision {change['revision']}"
+    if change.get("image"):
+        return f"to {change['image']}"
+    return ", ".join(name.replace("_", " ") for name in change)
+
+
+@register.filter
+def right(operation: Operation) -> Action:
+    """The action that one must be allowed to do to ask for the operation once more."""
+    kinds = {kind: action for kind, action in ACTIONS.values()}
+    return kinds.get(Operation.Kind(operation.kind), Action.SWARM_INIT)
+
+
+@register.filter
+def env_pairs(entries: list[str]) -> list[tuple[str, str]]:
+    """Docker's NAME=value list as pairs."""
+    return [(name, value) for name, _, value in (entry.partition("=") for entry in entries)]
+
+
+# --- The task matrix -----------------------------------------------------------------------------
+
+
+@register.filter
+def gone(slot: Slot) -> bool:
+    """Whether the slot is no more: its last task ended, and none is wanted in its place."""
+    current = slot.current
+    return current.ended and current.task.desired_state in ("shutdown", "remove")
+
+
+@register.filter
+def slot_label(slot: Slot) -> str:
+    """A cell in words: "Slot 3: failed, on node-2, old version, task: non-zero exit (1)"."""
+    cell = slot.current
+    parts = [look("task", cell.state).word.lower()]
+    parts.append(f"on {cell.node}" if cell.node else "not placed")
+    if cell.old:
+        parts.append("old version")
+    if cell.task.error:
+        parts.append(cell.task.error)
+    return f"Slot {slot.label}: {', '.join(parts)}"
+
+
+@register.filter
+def tallied(slots: Iterable[Slot]) -> list[tuple[str, str, int]]:
+    """Tone, state and count of the present tasks: the matrix's legend."""
+    counts = Counter(slot.current.state for slot in slots if not gone(slot))
+    return [(look("task", name).tone, name, count) for name, count in sorted(counts.items())]
+
+
+@register.filter
+def old_count(slots: Iterable[Slot]) -> int:
+    return sum(slot.current.old for slot in slots if not gone(slot))
+
+
+@register.filter
+def breakable(path: str) -> SafeString:
+    """A spec's path that a narrow column may break after a dot."""
+    return mark_safe(escape(path).replace(".", ".<wbr>"))  # noqa: S308: escaped just before

@@ -1,0 +1,175 @@
+"""The actions on a service: form → preview → confirm, as a dialog or as plain pages.
+
+`step` says where the person is: "" fills the form in, "preview" foresees, "confirm" asks for it,
+and "edit" goes back to the form with what was typed.
+"""
+
+import uuid
+from collections.abc import Callable
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse, QueryDict
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods
+
+from access.authorize import Actor, allowed, authorize
+from access.policy import Action
+from access.requests import actor_of
+from clusters import contexts, selectors
+from clusters.changes import ServiceChange
+from clusters.forms import services as forms
+from clusters.models import Operation, Service
+from clusters.operations.requests import ACTIONS, Preview, preview
+from clusters.operations.requests import request as request_change
+from clusters.problems import Busy, Conflict, Invalid
+from clusters.tasks import wake
+from clusters.views.dialogs import close, dialog
+from clusters.views.finding import find_service
+
+FORMS: dict[str, type[forms.ServiceForm]] = {
+    Operation.Kind.SCALE: forms.ScaleForm,
+    Operation.Kind.UPDATE: forms.UpdateForm,
+    Operation.Kind.ROLLBACK: forms.RollbackForm,
+    Operation.Kind.RESTART: forms.RestartForm,
+    Operation.Kind.RESUME: forms.ResumeForm,
+}
+WITHOUT_INPUT = (Operation.Kind.RESTART, Operation.Kind.RESUME)
+NOT_ECHOED = ("csrfmiddlewaretoken", "step", "key", "version")
+View = Callable[[HttpRequest, str, str], HttpResponse]
+
+
+def _view(kind: str) -> View:
+    @require_http_methods(["GET", "HEAD", "POST"])
+    def view(request: HttpRequest, cluster: str, service: str) -> HttpResponse:
+        actor, found = find_service(request, cluster, service)
+        authorize(actor.user, ACTIONS[FORMS[kind].kind][1], found.scope)
+        return _act(request, actor, found, kind)
+
+    return view
+
+
+scale = _view(Operation.Kind.SCALE)
+update = _view(Operation.Kind.UPDATE)
+rollback = _view(Operation.Kind.ROLLBACK)
+restart = _view(Operation.Kind.RESTART)
+resume = _view(Operation.Kind.RESUME)
+
+
+def _act(request: HttpRequest, actor: Actor, service: Service, kind: str) -> HttpResponse:
+    address = _address(kind, service)
+    if request.method != "POST" and kind in WITHOUT_INPUT:
+        return show(request, preview(actor, service, FORMS[kind].kind()), address)
+    form = _form(kind, actor, service, request.POST if request.method == "POST" else None)
+    step = request.POST.get("step", "")
+    if step not in ("preview", "confirm"):
+        return _ask(request, actor, kind, form)
+    if not form.is_valid():
+        return _ask(request, actor, kind, form, status=422)
+    try:
+        if step == "confirm":
+            return confirm(request, actor, service, form.change, address)
+        return show(request, preview(actor, service, form.change), address, request.POST)
+    except Invalid as failure:
+        form.add_error(failure.field if failure.field in form.fields else None, str(failure))
+        return _ask(request, actor, kind, form, status=422)
+    except Conflict as conflict:
+        return clash(request, actor, service, conflict, address)
+
+
+def _form(kind: str, actor: Actor, service: Service, data: QueryDict | None) -> forms.ServiceForm:
+    env = Action.SERVICE_ENV in allowed(actor.user, service.scope)
+    if kind == Operation.Kind.ROLLBACK:
+        kept = list(selectors.revisions_of(service)[:50])
+        return forms.RollbackForm(service, data, revisions=kept, env=env)
+    return FORMS[kind](service, data, env=env)
+
+
+def _ask(
+    request: HttpRequest, actor: Actor, kind: str, form: forms.ServiceForm, status: int = 200
+) -> HttpResponse:
+    service = form.service
+    context = {**_basics(actor, service, _address(kind, service)), "kind": kind, "form": form}
+    if kind == Operation.Kind.ROLLBACK:
+        context |= contexts.revisions(actor.user, service)
+        context["chosen"] = form["revision"].value() or request.GET.get("revision", "")
+    return dialog(request, f"clusters/_{kind}.html", context, status)
+
+
+def _address(kind: str, service: Service) -> str:
+    return reverse(f"clusters:{kind}", args=[service.cluster.name, service.name])
+
+
+def _basics(actor: Actor, service: Service, address: str) -> dict[str, Any]:
+    """What every step of a dialog is rendered with. `address` is where its form goes."""
+    may = allowed(actor.user, service.scope)
+    return {"service": service, "cluster": service.cluster, "address": address, "may": may}
+
+
+def show(
+    request: HttpRequest, foreseen: Preview, address: str, typed: QueryDict | None = None
+) -> HttpResponse:
+    """The preview. `typed` is sent again with the next step; None: there was no form."""
+    service = foreseen.service
+    seen = request.POST.get("version", "")
+    context = {
+        **_basics(actor_of(request), service, address),
+        "preview": foreseen,
+        "kind": foreseen.kind,
+        "fields": _echoed(typed) if typed else [],
+        "version": seen if seen.isdigit() else service.version,
+        "key": uuid.uuid4(),
+        "editable": typed is not None and foreseen.kind not in WITHOUT_INPUT,
+        "rollout": _rollout_of(foreseen.after),
+    }
+    return dialog(request, "clusters/_preview.html", context)
+
+
+def _rollout_of(after: dict[str, Any]) -> dict[str, Any]:
+    """How Swarm will replace the tasks."""
+    config = after.get("UpdateConfig") or {}
+    return {
+        "parallelism": config.get("Parallelism", 1),
+        "delay": config.get("Delay", 0),
+        "failure_action": config.get("FailureAction") or "pause",
+        "order": config.get("Order") or "stop-first",
+    }
+
+
+def _echoed(fields: QueryDict) -> list[tuple[str, str]]:
+    """What was typed, as hidden inputs."""
+    return [
+        (name, value)
+        for name, values in fields.lists()
+        if name not in NOT_ECHOED
+        for value in values
+    ]
+
+
+def confirm(
+    request: HttpRequest, actor: Actor, service: Service, change: ServiceChange, address: str
+) -> HttpResponse:
+    """Ask for the operation. Raises Invalid and Conflict; an operation under way is shown."""
+    key = request.POST.get("key", "")[:128] or None
+    try:
+        operation = request_change(actor, service, change, wake=wake, idempotency_key=key)
+    except Busy as busy:
+        under_way = selectors.operation_seen_by(actor.user, busy.operation_id)
+        context = {**_basics(actor, service, address), "message": str(busy), "operation": under_way}
+        return dialog(request, "clusters/_busy.html", context, status=409)
+    message = f"{operation.get_kind_display()} of {operation.target} was asked for."
+    link = reverse("clusters:operation", args=[operation.id])
+    return close(request, message, link, "Follow it")
+
+
+def clash(
+    request: HttpRequest, actor: Actor, service: Service, conflict: Conflict, address: str
+) -> HttpResponse:
+    """Both changes side by side; the person decides."""
+    context = {
+        **_basics(actor, service, address),
+        "clash": conflict.clash,
+        "message": str(conflict),
+        "fields": _echoed(request.POST),
+        "version": conflict.clash.current_version,
+    }
+    return dialog(request, "clusters/_conflict.html", context, status=409)

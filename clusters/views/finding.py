@@ -1,0 +1,26 @@
+"""What every view starts with: the actor, and the object that the address names."""
+
+from django.http import HttpRequest
+
+from access.authorize import Actor
+from access.requests import actor_of
+from clusters import selectors
+from clusters.models import Cluster, Operation, Service
+
+
+def find_cluster(request: HttpRequest, name: str) -> tuple[Actor, Cluster]:
+    """Raises SignedOut, NotFound."""
+    actor = actor_of(request)
+    return actor, selectors.cluster_seen_by(actor.user, name)
+
+
+def find_service(request: HttpRequest, cluster: str, service: str) -> tuple[Actor, Service]:
+    """Raises SignedOut, NotFound."""
+    actor, found = find_cluster(request, cluster)
+    return actor, selectors.service_seen_by(actor.user, found, service)
+
+
+def find_operation(request: HttpRequest, operation: object) -> tuple[Actor, Operation]:
+    """Raises SignedOut, NotFound."""
+    actor = actor_of(request)
+    return actor, selectors.operation_seen_by(actor.user, operation)

@@ -1,0 +1,83 @@
+"""The operations table, and one operation."""
+
+from typing import Any
+from uuid import UUID
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.urls import reverse
+from django.views.decorators.http import require_http_methods, require_safe
+
+from access.authorize import authorize
+from access.policy import Action
+from access.requests import actor_of
+from clusters import contexts, selectors
+from clusters.forms.services import change_of
+from clusters.models import Operation
+from clusters.operations.requests import preview, request_cancel
+from clusters.problems import Conflict, Invalid
+from clusters.tasks import wake
+from clusters.views import actions
+from clusters.views.dialogs import close, dialog
+from clusters.views.finding import find_operation
+
+SHOWN = 200  # the newest; older ones are found by filtering
+
+
+@require_safe
+def table(request: HttpRequest) -> HttpResponse:
+    user = actor_of(request).user
+    state, cluster = request.GET.get("state", ""), request.GET.get("cluster", "")
+    found = selectors.operation_list(user, state=state, cluster=cluster)
+    context = {
+        "rows": contexts.operation_rows(user, list(found[:SHOWN])),
+        "total": found.count(),
+        "state": state,
+        "states": [("active", "Under way"), *Operation.State.choices],
+        "cluster_name": cluster,
+        "clusters": selectors.clusters_seen_by(user),
+    }
+    return render(request, "clusters/operation_list.html", context)
+
+
+@require_safe
+def operation(request: HttpRequest, operation: UUID) -> HttpResponse:
+    actor, found = find_operation(request, operation)
+    return render(request, "clusters/operation.html", contexts.operation(actor.user, found))
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def cancel(request: HttpRequest, operation: UUID) -> HttpResponse:
+    """Stop here, or go back: the person chooses, knowing what each does."""
+    actor, found = find_operation(request, operation)
+    authorize(actor.user, Action.OPERATION_CANCEL, found.scope)
+    if request.method != "POST":
+        return dialog(request, "clusters/_cancel.html", {"operation": found})
+    how = request.POST.get("how", "")
+    if how not in Operation.Cancel.values:
+        context: dict[str, Any] = {"operation": found, "error": "Choose one of the two."}
+        return dialog(request, "clusters/_cancel.html", context, status=422)
+    try:
+        request_cancel(actor, found, Operation.Cancel(how), wake=wake)
+    except Invalid as failure:
+        context = {"operation": found, "error": str(failure)}
+        return dialog(request, "clusters/_cancel.html", context, status=422)
+    address = reverse("clusters:operation", args=[found.id])
+    return close(request, f"Cancelling: {found}.", address, "See the operation")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def again(request: HttpRequest, operation: UUID) -> HttpResponse:
+    """The same change once more, on top of the service as it is now: preview, then confirm."""
+    actor, found = find_operation(request, operation)
+    service = selectors.service_seen_by(actor.user, found.cluster, found.target_id)
+    change = change_of(found.kind, found.change)
+    address = reverse("clusters:operation-again", args=[found.id])
+    if request.POST.get("step") != "confirm":
+        return actions.show(request, preview(actor, service, change), address)
+    seen = int(request.POST.get("version") or service.version)
+    try:
+        change = change.model_copy(update={"version": seen})
+        return actions.confirm(request, actor, service, change, address)
+    except Conflict as conflict:
+        return actions.clash(request, actor, service, conflict, address)

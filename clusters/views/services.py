@@ -1,0 +1,134 @@
+"""The services table, and a service's pages."""
+
+from typing import Any
+
+from django.http import HttpRequest, HttpResponse
+from django.shortcuts import render
+from django.views.decorators.http import require_safe
+
+from access.authorize import allowed, authorize
+from access.models import User
+from access.policy import Action
+from clusters import contexts, selectors, specs
+from clusters.models import Service
+from clusters.problems import NotFound
+from clusters.views.finding import find_cluster, find_service
+
+
+# The columns: the key to sort by, the heading, the class.
+COLUMNS = (
+    ("name", "Service", "c-name"),
+    ("state", "State", "c-state"),
+    ("replicas", "Replicas", "c-replicas"),
+    ("image", "Image", "c-image"),
+    ("", "Update", "c-update"),
+    ("error", "Last error", "c-error"),
+    ("", "Placement", "c-placement"),
+    ("updated", "Updated", "c-updated"),
+)
+
+
+@require_safe
+def table(request: HttpRequest, cluster: str) -> HttpResponse:
+    """The table's state is all in the address: search, filters, sort, grouping, page."""
+    actor, found = find_cluster(request, cluster)
+    page = selectors.service_page(actor.user, found, _query(request))
+    context = {
+        "cluster": found,
+        "page": page,
+        "columns": COLUMNS,
+        "rows": contexts.service_rows(actor.user, page.rows),
+        "totals": contexts.service_totals(actor.user, found),
+        "freshness": selectors.freshness(found),
+        "may": allowed(actor.user, found.scope),
+    }
+    return render(request, "clusters/service_list.html", context)
+
+
+def _query(request: HttpRequest) -> selectors.ServiceQuery:
+    asked = request.GET
+    page = asked.get("page", "")
+    return selectors.ServiceQuery(
+        q=asked.get("q", "")[:200],
+        stack=None if asked.get("stack", "*") == "*" else asked["stack"],
+        state=asked.get("state", ""),
+        image=asked.get("image", "")[:200],
+        sort=asked.get("sort", "name"),
+        group=asked.get("group") == "stack",
+        page=int(page) if page.isascii() and page.isdigit() and len(page) < 6 else 1,
+    )
+
+
+def _service_page(
+    request: HttpRequest, user: User, found: Service, tab: str, **context: Any
+) -> HttpResponse:
+    head = contexts.service_head(user, found)
+    return render(request, f"clusters/service_{tab}.html", {**head, "tab": tab, **context})
+
+
+@require_safe
+def tasks(request: HttpRequest, cluster: str, service: str) -> HttpResponse:
+    actor, found = find_service(request, cluster, service)
+    slots = selectors.task_matrix(found)
+    return _service_page(request, actor.user, found, "tasks", slots=slots)
+
+
+@require_safe
+def task(request: HttpRequest, cluster: str, service: str, task: str) -> HttpResponse:
+    """One task with its slot's history: beside the matrix, or as a page of its own."""
+    actor, found = find_service(request, cluster, service)
+    slots = selectors.task_matrix(found)
+    for slot in slots:
+        for cell in (slot.current, *slot.history):
+            if cell.task.engine_id == task:
+                context = {"slot": slot, "cell": cell, "service": found, "cluster": found.cluster}
+                if request.headers.get("HX-Request"):
+                    return render(request, "clusters/_task.html", context)
+                return _service_page(request, actor.user, found, "tasks", slots=slots, **context)
+    raise NotFound("This task is gone: Swarm keeps only the last few of every slot.")
+
+
+@require_safe
+def logs(request: HttpRequest, cluster: str, service: str) -> HttpResponse:
+    actor, found = find_service(request, cluster, service)
+    authorize(actor.user, Action.SERVICE_LOGS, found.scope)
+    slots = selectors.task_matrix(found)
+    chosen = request.GET.get("task", "")
+    return _service_page(request, actor.user, found, "logs", slots=slots, chosen=chosen)
+
+
+@require_safe
+def configuration(request: HttpRequest, cluster: str, service: str) -> HttpResponse:
+    actor, found = find_service(request, cluster, service)
+    networks = {n.engine_id: n.name for n in selectors.networks_of(found.cluster)}
+    return _service_page(request, actor.user, found, "configuration", networks=networks)
+
+
+@require_safe
+def spec(request: HttpRequest, cluster: str, service: str) -> HttpResponse:
+    actor, found = find_service(request, cluster, service)
+    env = Action.SERVICE_ENV in allowed(actor.user, found.scope)
+    previous = found.previous_spec
+    return _service_page(
+        request,
+        actor.user,
+        found,
+        "spec",
+        present=selectors.shown_spec(found.spec, env=env),
+        previous=selectors.shown_spec(previous, env=env) if previous else None,
+        differences=specs.differences(previous, found.spec) if previous else [],
+    )
+
+
+@require_safe
+def operations(request: HttpRequest, cluster: str, service: str) -> HttpResponse:
+    actor, found = find_service(request, cluster, service)
+    context = contexts.service_operations(actor.user, found)
+    return _service_page(request, actor.user, found, "operations", **context)
+
+
+@require_safe
+def revisions(request: HttpRequest, cluster: str, service: str) -> HttpResponse:
+    actor, found = find_service(request, cluster, service)
+    context = contexts.revisions(actor.user, found)
+    return _service_page(request, actor.user, found, "revisions", **context)

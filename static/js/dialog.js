@@ -1,0 +1,45 @@
+// Opens [data-dialog] links in the page's dialog. Without this script they are plain pages.
+const dialog = document.getElementById("dialog");
+let opener = null;
+
+export function openDialog(address) {
+  window.htmx.ajax("GET", address, { target: "#dialog", swap: "innerHTML" });
+}
+
+function plainClick(event) {
+  return event.button === 0 && !(event.ctrlKey || event.metaKey || event.shiftKey || event.altKey);
+}
+
+document.addEventListener("click", (event) => {
+  const link = event.target.closest("a[data-dialog]");
+  if (dialog && link && plainClick(event)) {
+    event.preventDefault();
+    opener = link.closest("#palette") ? null : link;
+    openDialog(link.href);
+  } else if (event.target.closest("[data-close]") && dialog?.open) {
+    event.preventDefault();
+    dialog.close();
+  }
+});
+
+function focusFirst() {
+  const wrong = dialog.querySelector("[aria-invalid=true]");
+  const chosen = dialog.querySelector("[autofocus]");
+  const first = dialog.querySelector("input:not([type=hidden]), select, textarea");
+  const target = wrong || chosen || first || dialog.querySelector(".dialog-close");
+  target?.focus();
+  if (target?.matches("input[type=number]")) target.select();
+}
+
+dialog?.addEventListener("htmx:afterSwap", (event) => {
+  if (event.detail.target !== dialog) return;
+  if (!dialog.open) dialog.showModal();
+  dialog.scrollTop = 0;
+  focusFirst();
+});
+dialog?.addEventListener("close", () => {
+  dialog.replaceChildren();
+  const again = opener?.isConnected ? opener : opener?.id && document.getElementById(opener.id);
+  (again || document.querySelector(`a[href="${opener?.getAttribute("href")}"]`))?.focus();
+});
+document.addEventListener("pilothouse:done", () => dialog?.close());

@@ -1,0 +1,144 @@
+// The live path's last step: one socket per page, and an indicator that never lies.
+//
+// A frame is a JSON header line {"sequence", "reload", "behind"} and HTML, whose top-level elements
+// replace those of the same id. An empty one is a sign of life.
+import { refreshPart, swapFragments } from "./swap.js";
+
+const SILENCE = 12_000; // ms without a frame, after which the socket is taken for dead
+const LONGEST_WAIT = 15_000; // ms between two attempts
+const SIGN_IN = "/sign-in/";
+const indicator = document.getElementById("live");
+const topics = document.body.dataset.liveTopics?.trim().split(/\s+/) ?? [];
+
+let socket = null;
+let sequence = document.body.dataset.liveSince ?? "0";
+let attempts = 0;
+let retry = null;
+let lastFrame = 0; // when the last frame came, 0 before the first
+let behind = false; // the server says that its own picture is old
+let pageSince = Date.now(); // when what is shown was last known to be true
+
+function clock(moment) {
+  const pad = (number) => String(number).padStart(2, "0");
+  return `${pad(moment.getHours())}:${pad(moment.getMinutes())}`;
+}
+
+function tell(state, text) {
+  if (indicator.dataset.state === state && indicator.lastElementChild.textContent === text) return;
+  indicator.dataset.state = state;
+  indicator.lastElementChild.textContent = text;
+}
+
+// The oldest of the pictures on the page that the watcher itself calls old.
+function stalePicture() {
+  const old = [...document.querySelectorAll('main [data-fresh="false"]')];
+  const seen = old.map((element) => Date.parse(element.dataset.seen)).filter(Boolean);
+  return { any: old.length > 0, since: seen.length ? Math.min(...seen) : null };
+}
+
+function show() {
+  const connected = socket?.readyState === WebSocket.OPEN && lastFrame > 0;
+  const picture = stalePicture();
+  if (connected && Date.now() - lastFrame < SILENCE && !behind) {
+    pageSince = Date.now();
+    if (!picture.any) tell("live", "Live");
+    else if (picture.since) tell("stale", `Stale since ${clock(new Date(picture.since))}`);
+    else tell("stale", "Stale: never seen");
+  } else if (Date.now() - pageSince < SILENCE) {
+    tell("reconnecting", attempts > 1 || lastFrame ? "Reconnecting…" : "Connecting…");
+  } else {
+    tell("stale", `Stale since ${clock(new Date(pageSince))}`);
+  }
+}
+
+// At most one reading of a part at a time, and one more if something came meanwhile.
+const refreshLater = new Map();
+function refreshSoon(selector, wait = 300) {
+  if (refreshLater.has(selector)) return;
+  refreshLater.set(selector, setTimeout(async () => {
+    refreshLater.delete(selector);
+    await refreshPart(selector).catch(() => {}); // the next frame tries again
+    show();
+  }, wait));
+}
+
+function admit(strangers) {
+  for (const container of document.querySelectorAll("[data-live-refresh]")) {
+    const wanted = container.dataset.liveRefresh;
+    if (strangers.some((stranger) => stranger.matches(wanted))) refreshSoon(`#${container.id}`);
+  }
+}
+
+function take(text) {
+  const end = text.indexOf("\n");
+  const header = JSON.parse(end < 0 ? text : text.slice(0, end));
+  const html = end < 0 ? "" : text.slice(end + 1);
+  lastFrame = Date.now();
+  attempts = 0;
+  behind = Boolean(header.behind);
+  if (html.trim()) admit(swapFragments(html));
+  if (header.sequence !== undefined) sequence = header.sequence;
+  if (header.reload) refreshSoon("#main", 0);
+  show();
+}
+
+function connect() {
+  clearTimeout(retry);
+  retry = null;
+  const address = new URL("/live/", location.href);
+  address.protocol = address.protocol.replace("http", "ws");
+  address.searchParams.set("since", sequence);
+  for (const topic of topics) address.searchParams.append("topics", topic);
+  const mine = new WebSocket(address);
+  socket = mine;
+  mine.addEventListener("message", (event) => mine === socket && take(event.data));
+  mine.addEventListener("close", (event) => mine === socket && closed(event.code));
+}
+
+function closed(code) {
+  socket = null;
+  if (code === 4401) {
+    const back = location.pathname + location.search;
+    location.assign(`${SIGN_IN}?next=${encodeURIComponent(back)}`);
+  } else if (code === 4403) location.reload();
+  else again();
+  show();
+}
+
+function again() {
+  attempts += 1;
+  const wait = Math.min(LONGEST_WAIT, 250 * 2 ** Math.min(attempts, 7));
+  retry = setTimeout(connect, wait * (0.5 + Math.random() / 2));
+}
+
+// Drops a socket that is silent, and connects at once.
+function reconnect() {
+  const old = socket;
+  socket = null;
+  old?.close();
+  connect();
+}
+
+function look() {
+  const silent = socket?.readyState === WebSocket.OPEN && Date.now() - lastFrame > SILENCE;
+  if (silent && lastFrame) reconnect();
+  show();
+}
+
+function wakeUp() {
+  if (document.visibilityState !== "visible") return;
+  const dead = !socket || Date.now() - lastFrame > SILENCE / 2;
+  if (dead && socket?.readyState !== WebSocket.CONNECTING) reconnect();
+}
+
+if (indicator && topics.length) {
+  connect();
+  setInterval(look, 1000);
+  window.addEventListener("online", wakeUp);
+  document.addEventListener("visibilitychange", wakeUp);
+  window.addEventListener("pageshow", (event) => event.persisted && location.reload());
+  // What a person just asked for is shown even while the socket is away.
+  document.addEventListener("pilothouse:done", () => {
+    if (indicator.dataset.state !== "live") refreshSoon("#main");
+  });
+}

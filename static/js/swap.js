@@ -1,0 +1,78 @@
+// Puts fragments into the page: by their id, without losing focus, open menus or the place, and
+// with what changed highlighted for a second.
+import { refreshTimes } from "./times.js";
+
+const MOST_CHANGED = 60; // more at once is no change to look at but a new picture
+
+// What is watched in an element: the name of each watched part → what it says, times left out.
+function watched(element) {
+  const parts = element.matches("[data-watch]") ? [element] : [];
+  parts.push(...element.querySelectorAll("[data-watch]"));
+  return new Map(parts.map((part) => [part.dataset.watch, said(part)]));
+}
+
+function said(part) {
+  if (part.dataset.value !== undefined) return part.dataset.value;
+  const copy = part.cloneNode(true);
+  for (const time of copy.querySelectorAll("time")) time.remove();
+  return copy.textContent.replace(/\s+/g, " ").trim();
+}
+
+function highlight(element, before) {
+  const parts = [...element.querySelectorAll("[data-watch]")];
+  if (element.matches("[data-watch]")) parts.push(element);
+  const changed = parts.filter((part) => before.get(part.dataset.watch) !== said(part));
+  if (changed.length > MOST_CHANGED) return;
+  for (const part of changed) {
+    part.classList.remove("changed");
+    void part.offsetWidth; // lets the animation begin anew
+    part.classList.add("changed");
+    setTimeout(() => part.classList.remove("changed"), 1000);
+  }
+}
+
+// What the person did to the page is theirs: the server does not know of it.
+const KEPT = new Set(["open", "aria-current", "aria-selected", "tabindex"]);
+const callbacks = {
+  beforeAttributeUpdated: (name, node) =>
+    !(KEPT.has(name) && (node.matches("details, .cell, [role=option]"))),
+};
+
+function morph(old, fresh) {
+  const before = watched(old);
+  const kept = window.Idiomorph.morph(old, fresh, {
+    morphStyle: "outerHTML",
+    ignoreActiveValue: true,
+    restoreFocus: true,
+    callbacks,
+  });
+  const element = kept.find((node) => node.nodeType === Node.ELEMENT_NODE);
+  window.htmx.process(element);
+  refreshTimes(element);
+  highlight(element, before);
+}
+
+// Swaps each top-level element in for the one with its id; returns those that the page lacks.
+export function swapFragments(html) {
+  const template = document.createElement("template");
+  template.innerHTML = html;
+  const strangers = [];
+  for (const fresh of [...template.content.children]) {
+    const old = document.getElementById(fresh.id);
+    if ("liveRemove" in fresh.dataset) old?.remove();
+    else if (old) morph(old, fresh);
+    else strangers.push(fresh);
+  }
+  return strangers;
+}
+
+// Reads the page anew and swaps the part with this selector.
+export async function refreshPart(selector) {
+  const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
+  if (answer.redirected) location.reload();
+  if (!answer.ok) return;
+  const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  const fresh = page.querySelector(selector);
+  const old = document.querySelector(selector);
+  if (fresh && old) morph(old, fresh);
+}
