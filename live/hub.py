@@ -43,6 +43,7 @@ class Viewer:
     closing: int = 0  # a WebSocket close code, once the viewer must go
     reload: bool = False
     behind: bool = False  # the bus or the database is away: what is shown may be old
+    caught_up: bool = False  # has what came between its page and its socket
     pending: Fragments = field(default_factory=dict)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     _told: int = 0  # the sequence of the last frame that was whole
@@ -175,34 +176,39 @@ class Hub:
         """What newcomers missed between their page and their socket."""
         if not newcomers:
             return
-        if len(newcomers) == len(self._viewers):  # nobody was here: nothing to deliver before now
+        if not any(v.caught_up for v in self._viewers):  # nothing was delivered before now
             self._sequence = await self._in_thread(changes.current)
         missed: dict[int, list[Touched] | None] = {}
         for viewer in newcomers:
-            if viewer.sequence >= self._sequence:
-                continue
-            if viewer.sequence not in missed:
-                missed[viewer.sequence] = await self._in_thread(changes.since, viewer.sequence)
-            await self._show([viewer], missed[viewer.sequence])
+            since = viewer.sequence
+            if since < self._sequence:
+                if since not in missed:
+                    missed[since] = await self._in_thread(changes.since, since)
+                await self._show([viewer], missed[since], self._sequence)
+            viewer.caught_up = True
 
     async def _deliver(self) -> None:
+        """What changed since the last time; told as delivered only once all of it is."""
         if not self._viewers:
             return
         touched = await self._in_thread(changes.since, self._sequence)
         if touched == []:
             return
-        self._sequence = (
+        sequence = (
             await self._in_thread(changes.current)
             if touched is None
-            else (self._sequence + len(touched))
+            else self._sequence + len(touched)
         )
-        await self._show(self._viewers, touched)
+        # One that joined just now has older changes to get first, and these with them.
+        await self._show([v for v in self._viewers if v.caught_up], touched, sequence)
+        self._sequence = sequence
 
-    async def _show(self, viewers: Iterable[Viewer], touched: list[Touched] | None) -> None:
+    async def _show(
+        self, viewers: list[Viewer], touched: list[Touched] | None, sequence: int
+    ) -> None:
         """Render once per topic and permission class; hand the result to all of them."""
         classes: dict[tuple[str, Hashable], list[Viewer]] = {}
-        everyone = list(viewers)
-        for viewer in everyone:
+        for viewer in viewers:
             if touched is None:
                 viewer.reload = True
                 viewer.wake.set()
@@ -213,8 +219,8 @@ class Hub:
             fragments = await self._rendered(members[0].user, topic, touched)
             for viewer in members:
                 viewer.put(fragments)
-        for viewer in everyone:  # only now: a frame may have left between two topics
-            viewer.sequence = self._sequence
+        for viewer in viewers:  # only now: a frame may have left between two topics
+            viewer.sequence = sequence
 
     async def _rendered(self, user: Any, topic: str, touched: list[Touched] | None) -> Fragments:
         """A fragment that cannot be rendered must not end the live path of all the others."""
