@@ -4,7 +4,7 @@ import hashlib
 import secrets
 from datetime import timedelta
 
-from django.db.models import F
+from django.db.models import QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -47,15 +47,19 @@ def issue_link(user: User, life: timedelta = LINK_LIFE) -> str:
     return secret
 
 
+def _working_links(secret: str) -> QuerySet[SignInLink]:
+    return SignInLink.objects.filter(
+        digest=_digest(secret), used_at=None, expires_at__gt=Now(), user__is_active=True
+    )
+
+
 def link_works(secret: str) -> bool:
     """Whether the link can still be used; looking does not use it up."""
-    links = SignInLink.objects.filter(digest=_digest(secret), used_at=None, expires_at__gt=Now())
-    return links.exists()
+    return _working_links(secret).exists()
 
 
 def use_link(secret: str) -> User | None:
     """The user of an unused, unexpired link, which is thereby used up; None otherwise."""
-    links = SignInLink.objects.filter(digest=_digest(secret), used_at=None, expires_at__gt=Now())
-    if not links.update(used_at=Now(), digest=F("digest")):
+    if not _working_links(secret).update(used_at=Now()):
         return None
     return SignInLink.objects.select_related("user").get(digest=_digest(secret)).user

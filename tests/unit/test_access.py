@@ -1,0 +1,273 @@
+"""Who may do what where, and the secrets that people sign in with."""
+
+import hashlib
+import threading
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.contrib.auth.models import AnonymousUser
+from django.db import connection, transaction
+from django.utils import timezone
+
+from access import audit
+from access.authorize import (
+    Actor,
+    Forbidden,
+    allowed,
+    allowed_by,
+    authorize,
+    grants_of,
+    may,
+    visible_scopes,
+)
+from access.models import ApiToken, AuditEntry, Grant, SignInLink, User
+from access.operations import ensure_admin
+from access.policy import ALLOWED, EVERYWHERE, Action, Role, Scope
+from access.tokens import find_token, issue_link, issue_token, link_works, use_link
+from access.vault import CannotUnseal, seal, unseal
+
+pytestmark = pytest.mark.django_db
+SHOP = Scope("prod", "shop")
+
+
+@pytest.fixture
+def user() -> User:
+    return User.objects.create(username="kim")
+
+
+# --- Roles and scopes ----------------------------------------------------------------------------
+
+
+def test_each_role_may_what_the_lesser_one_may() -> None:
+    assert ALLOWED[Role.VIEWER] < ALLOWED[Role.OPERATOR] < ALLOWED[Role.ADMIN] == frozenset(Action)
+
+
+@pytest.mark.parametrize("role", list(Role))
+def test_a_role_changes_nothing_that_it_may_not_see(role: Role) -> None:
+    assert {Action.SERVICE_VIEW, Action.OPERATION_VIEW} <= ALLOWED[role]
+
+
+def test_a_viewer_sees_no_secrets_and_changes_nothing() -> None:
+    assert ALLOWED[Role.VIEWER] == {
+        Action.CLUSTER_VIEW,
+        Action.SERVICE_VIEW,
+        Action.OPERATION_VIEW,
+    }
+
+
+@pytest.mark.parametrize(
+    ("granted", "asked", "reaches"),
+    [
+        (EVERYWHERE, EVERYWHERE, True),
+        (EVERYWHERE, SHOP, True),
+        (Scope("prod"), Scope("prod"), True),
+        (Scope("prod"), SHOP, True),
+        (Scope("prod"), Scope("test", "shop"), False),
+        (Scope("prod"), EVERYWHERE, False),
+        (SHOP, SHOP, True),
+        (SHOP, Scope("prod"), False),
+        (SHOP, Scope("prod", "shop2"), False),
+        (SHOP, Scope("test", "shop"), False),
+        (SHOP, EVERYWHERE, False),
+    ],
+)
+def test_a_grant_reaches_down_and_never_up_or_aside(
+    granted: Scope, asked: Scope, reaches: bool
+) -> None:
+    assert granted.holds(asked) is reaches
+
+
+def test_nothing_is_allowed_without_a_grant(user: User) -> None:
+    assert allowed(user) == frozenset()
+    with pytest.raises(Forbidden) as caught:
+        authorize(user, Action.SERVICE_VIEW, SHOP)
+    assert not caught.value.visible
+
+
+def test_a_superuser_of_djangos_own_is_nobody_here() -> None:
+    root = User.objects.create(username="root", is_superuser=True, is_staff=True)
+    assert allowed(root) == frozenset()
+
+
+def test_nobody_signed_in_may_nothing() -> None:
+    nobody: Any = AnonymousUser()
+    assert grants_of(nobody) == []
+    assert not may(nobody, Action.SERVICE_VIEW)
+
+
+def test_a_right_ends_with_its_grant_and_with_its_user(user: User) -> None:
+    grant = Grant.objects.create(user=user, role=Role.OPERATOR, cluster="prod", stack="shop")
+    assert may(user, Action.SERVICE_SCALE, SHOP)
+    User.objects.filter(pk=user.pk).update(is_active=False)
+    assert not may(user, Action.SERVICE_SCALE, SHOP)
+    User.objects.filter(pk=user.pk).update(is_active=True)
+    assert may(user, Action.SERVICE_SCALE, SHOP)
+    grant.delete()
+    assert not may(user, Action.SERVICE_SCALE, SHOP)
+
+
+def test_grants_add_up_by_scope(user: User) -> None:
+    Grant.objects.create(user=user, role=Role.VIEWER, cluster="prod")
+    Grant.objects.create(user=user, role=Role.OPERATOR, cluster="prod", stack="shop")
+    grants = grants_of(user)
+    assert allowed_by(grants, SHOP) == ALLOWED[Role.OPERATOR]
+    assert allowed_by(grants, Scope("prod", "blog")) == ALLOWED[Role.VIEWER]
+    assert allowed_by(grants, Scope("test")) == frozenset()
+    assert visible_scopes(user) == [Scope("prod"), SHOP]
+
+
+def test_a_refusal_tells_whether_the_object_may_be_known_of(user: User) -> None:
+    Grant.objects.create(user=user, role=Role.VIEWER, cluster="prod")
+    with pytest.raises(Forbidden, match="does not allow “service.scale”") as caught:
+        authorize(user, Action.SERVICE_SCALE, SHOP)
+    assert caught.value.visible
+
+
+# --- Tokens --------------------------------------------------------------------------------------
+
+
+def test_a_token_is_found_and_only_its_digest_is_kept(user: User) -> None:
+    secret = issue_token(user, "ci")
+    token = find_token(secret)
+    assert token is not None
+    assert token.user == user
+    kept = ApiToken.objects.values().get()
+    assert secret not in repr(kept)
+    assert kept["digest"] == hashlib.sha256(secret.encode()).hexdigest()
+    assert kept["last_used_at"] is not None
+
+
+def test_no_two_tokens_are_alike_and_a_scanner_knows_them(user: User) -> None:
+    secrets = {issue_token(user, "ci") for _ in range(20)}
+    assert len(secrets) == 20
+    assert all(secret.startswith("ph_") and len(secret) > 40 for secret in secrets)
+
+
+@pytest.mark.parametrize("guess", ["", "ph_", "ph_unknown", "é", "x" * 10_000])
+def test_an_unknown_token_is_nobodys(user: User, guess: str) -> None:
+    issue_token(user, "ci")
+    assert find_token(guess) is None
+
+
+def test_the_digest_is_no_token(user: User) -> None:
+    issue_token(user, "ci")
+    assert find_token(ApiToken.objects.get().digest) is None
+
+
+@pytest.mark.parametrize("how", ["expired", "revoked", "disabled"])
+def test_a_token_that_has_ended_is_not_found_nor_marked_as_used(user: User, how: str) -> None:
+    secret = issue_token(user, "ci")
+    if how == "disabled":
+        User.objects.filter(pk=user.pk).update(is_active=False)
+    else:
+        field = {"expired": "expires_at", "revoked": "revoked_at"}[how]
+        ApiToken.objects.update(**{field: timezone.now() - timedelta(seconds=1)})
+    assert find_token(secret) is None
+    assert ApiToken.objects.get().last_used_at is None
+
+
+# --- Sign-in links -------------------------------------------------------------------------------
+
+
+def test_a_link_signs_in_once(user: User) -> None:
+    secret = issue_link(user)
+    assert link_works(secret)
+    assert link_works(secret)  # looking does not use it up: mail scanners look
+    assert use_link(secret) == user
+    assert use_link(secret) is None
+    assert not link_works(secret)
+    assert secret not in repr(SignInLink.objects.values().get())
+
+
+def test_an_expired_or_unknown_link_does_not(user: User) -> None:
+    secret = issue_link(user, life=timedelta(seconds=-1))
+    assert not link_works(secret)
+    assert use_link(secret) is None
+    assert use_link("unknown") is None
+
+
+def test_a_newer_link_ends_the_older(user: User) -> None:
+    older, newer = issue_link(user), issue_link(user)
+    assert not link_works(older)
+    assert use_link(newer) == user
+
+
+def test_a_disabled_users_link_does_not_work(user: User) -> None:
+    secret = issue_link(user)
+    User.objects.filter(pk=user.pk).update(is_active=False)
+    assert not link_works(secret)
+    assert use_link(secret) is None
+
+
+@pytest.mark.django_db(transaction=True)
+def test_of_many_who_use_a_link_at_once_one_signs_in() -> None:
+    secret = issue_link(User.objects.create(username="kim"))
+    found: list[User | None] = []
+
+    def use() -> None:
+        found.append(use_link(secret))
+        connection.close()
+
+    threads = [threading.Thread(target=use) for _ in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(found) == 8
+    assert sum(1 for user in found if user) == 1
+
+
+# --- The first administrator ---------------------------------------------------------------------
+
+
+def test_the_first_run_prints_a_link_and_knows_no_default_password() -> None:
+    path = ensure_admin(None)
+    assert path is not None
+    admin = User.objects.get(username="admin")
+    assert not admin.has_usable_password()
+    assert may(admin, Action.CLUSTER_REGISTER)
+    assert use_link(path.removeprefix("/sign-in/link/").rstrip("/")) == admin
+
+
+def test_a_given_password_makes_no_link_and_survives_a_start_without_it() -> None:
+    assert ensure_admin("correct horse battery") is None
+    assert ensure_admin(None) is None
+    assert User.objects.get(username="admin").check_password("correct horse battery")
+    assert Grant.objects.count() == 1
+
+
+# --- Audit and vault -----------------------------------------------------------------------------
+
+
+def test_an_audit_row_stands_and_falls_with_what_it_tells_of(user: User) -> None:
+    actor = Actor(user, "api", "192.0.2.7")
+    with pytest.raises(RuntimeError), transaction.atomic():
+        audit.record(actor, Action.SERVICE_SCALE, AuditEntry.Phase.INTENT, scope=SHOP)
+        raise RuntimeError
+    assert not AuditEntry.objects.exists()
+    entry = audit.record(actor, Action.SERVICE_SCALE, AuditEntry.Phase.INTENT, scope=SHOP)
+    entry.refresh_from_db()
+    assert (entry.actor_name, entry.via, entry.address) == ("kim", "api", "192.0.2.7")
+    assert (entry.action, entry.cluster, entry.stack) == ("service.scale", "prod", "shop")
+    assert entry.at is not None
+
+
+def test_a_sealed_secret_is_read_again_and_shows_nothing() -> None:
+    sealed = seal("the private key")
+    assert b"private" not in sealed
+    assert sealed != seal("the private key")
+    assert unseal(sealed) == unseal(memoryview(sealed)) == "the private key"
+
+
+def test_a_secret_sealed_under_another_key_is_told_as_such(settings: Any) -> None:
+    sealed = seal("the private key")
+    settings.SECRET_KEY = "another"
+    with pytest.raises(CannotUnseal, match="PILOTHOUSE_SECRET_KEY was changed"):
+        unseal(sealed)
+
+
+@pytest.mark.parametrize("garbage", [b"", b"garbage", b"\0" * 100])
+def test_what_was_never_sealed_is_not_unsealed(garbage: bytes) -> None:
+    with pytest.raises(CannotUnseal):
+        unseal(garbage)
