@@ -12,6 +12,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.request import UnreadablePostError
+from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
@@ -205,6 +206,7 @@ def install(api: NinjaAPI) -> None:
         api.add_exception_handler(error, handler)
 
 
+@csrf_exempt  # nothing is done here, and a page of HTML would be no answer
 def unknown_address(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
     """The view behind every address under /api/ that nothing else answers."""
     return problem(request, 404, "The API has no such address. /docs lists those that it has.")

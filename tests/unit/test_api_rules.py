@@ -110,6 +110,7 @@ def test_an_unknown_address_is_a_problem() -> None:
     for path in ("/api/", "/api/v2/clusters", "/api/v1/nothing", "/api/v1/clusters/", "/api/v1"):
         assert_problem(Client().get(path), 404)
     assert_problem(client_of(Role.ADMIN).get("/operations/not-a-uuid"), 404)
+    assert_problem(Client(enforce_csrf_checks=True).post("/api/v1/nothing"), 404)
 
 
 def test_a_method_that_is_not_there_names_those_that_are() -> None:
