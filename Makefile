@@ -36,7 +36,7 @@ lock:
 		--constraint requirements.txt --output-file requirements-dev.txt
 
 vendor:
-	@exec $(SETUP) --dev python deploy/vendor.py
+	@exec $(PYTHON) deploy/vendor.py
 
 clean:
 	rm -rf staticfiles .pytest_cache .mypy_cache .ruff_cache .import_linter_cache .hypothesis

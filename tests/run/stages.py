@@ -67,7 +67,7 @@ def stages() -> tuple[Stage, ...]:
         Tool("deployment", ((*MANAGE, "check", "--deploy", "--fail-level", "WARNING"),),
              PRODUCTION),
         Suite("unit", ("tests/unit",)),
-        Suite("supervisor", ("tests/supervisor",)),
+        Suite("commands", ("tests/supervisor", "tests/run")),
         Suite("contract", ("tests/contract", "tests/simulator")),
         Suite("integration", ("tests/integration",), packaged=True),
         Suite("browser", ("tests/browser",)),

@@ -1,0 +1,91 @@
+"""What `make test` makes of its stages."""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from tests.run.outcome import Outcome, Skip, read_report
+from tests.run.stages import ROOT, unclaimed_folders
+from tests.run.summary import summary
+
+TOTALS = re.compile(r"\d+ passed, \d+ failed, \d+ skipped")
+MIXED = """
+import pytest
+
+def test_passes(): pass
+def test_fails(): assert False
+@pytest.fixture
+def broken(): raise OSError
+def test_cannot_start(broken): pass
+@pytest.mark.skip(reason="no engine here")
+def test_skipped(): pass
+@pytest.mark.xfail
+def test_known(): assert False
+"""
+
+
+def outcome_of(folder: Path, source: str) -> Outcome:
+    """The outcome of a real run of pytest on the source."""
+    (folder / "test_it.py").write_text(source)
+    report = folder / "report.xml"
+    command = [sys.executable, "-m", "pytest", "-q", "-p", "no:django", "-c", "/dev/null"]
+    status = subprocess.call(
+        [*command, "--rootdir", str(folder), f"--junitxml={report}", str(folder)],
+        cwd=folder, stdout=subprocess.DEVNULL, timeout=120,
+    )  # fmt: skip
+    return read_report(report, status)
+
+
+def test_every_test_is_counted_once(tmp_path: Path) -> None:
+    outcome = outcome_of(tmp_path, MIXED)
+    assert (outcome.passed, outcome.failed, len(outcome.skips)) == (1, 2, 2)
+    assert Skip("test_it.test_skipped", "no engine here") in outcome.skips
+
+
+def test_a_file_that_cannot_be_read_is_a_failure(tmp_path: Path) -> None:
+    assert outcome_of(tmp_path, "import no_such_module").failed == 1
+
+
+def test_a_run_without_a_report_is_a_failure(tmp_path: Path) -> None:
+    assert read_report(tmp_path / "none.xml", status=3).failed == 1
+
+
+SKIPPED = Outcome(passed=3, skips=[Skip("test_a", "no engine")], absent=["tests/browser"])
+
+
+def test_what_did_not_run_is_named_with_the_reason() -> None:
+    lines, well = summary({"contract": SKIPPED}, ci=False)
+    assert "skipped test_a: no engine" in lines
+    assert "absent  tests/browser: no tests there" in lines
+    assert lines[-1] == "3 passed, 0 failed, 1 skipped"
+    assert well
+
+
+def test_on_ci_what_did_not_run_has_failed() -> None:
+    lines, well = summary({"contract": SKIPPED}, ci=True)
+    assert lines[-1] == "3 passed, 2 failed, 0 skipped"
+    assert not well
+
+
+@pytest.mark.parametrize("ci", [True, False])
+def test_one_failure_fails_the_whole(ci: bool) -> None:
+    lines, well = summary({"unit": Outcome(passed=9), "types": Outcome(failed=1)}, ci=ci)
+    assert TOTALS.fullmatch(lines[-1])
+    assert not well
+
+
+def test_no_folder_of_tests_is_forgotten(tmp_path: Path) -> None:
+    (tmp_path / "tests" / "forgotten").mkdir(parents=True)
+    (tmp_path / "tests" / "forgotten" / "test_it.py").touch()
+    (tmp_path / "tests" / "helpers").mkdir()
+    assert unclaimed_folders(tmp_path) == ["tests/forgotten"]
+
+
+def test_an_unknown_stage_is_refused() -> None:
+    command = [sys.executable, "-m", "tests.run", "nonsense"]
+    result = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert result.returncode == 2
+    assert "nonsense" in result.stderr
