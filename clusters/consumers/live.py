@@ -71,7 +71,8 @@ class LiveConsumer(AsyncWebsocketConsumer):
         try:
             user = actor_of_scope(self.scope).user
         except SignedOut:
-            await self.close()
+            await self.accept()  # a browser learns the code of an accepted socket alone
+            await self.close(SIGNED_OUT)
             return
         query = parse_qs(self.scope["query_string"].decode())
         topics = frozenset(filter(fragments.is_topic, query.get("topics", [])[:MOST_TOPICS]))

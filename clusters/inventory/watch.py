@@ -16,6 +16,7 @@ from clusters.ports import (
     EngineUnsupported,
     NoLeader,
     NotInSwarmMode,
+    ObjectMissing,
     Raw,
 )
 
@@ -41,6 +42,8 @@ class Watch:
             if self._attention.is_due("facts", self._clock()):
                 self._look_at_engine()
             self._look_around()
+        except ObjectMissing:
+            self._attention.at_once("compare")  # a service went between two reads
         except EngineError as error:
             return self._in_trouble(error)
         self._beat()
@@ -140,9 +143,10 @@ class Watch:
 
     def _read(self, service_ids: list[str]) -> None:
         services = self._engine.services(service_ids)
-        tasks = _by_service(self._engine.tasks(services=service_ids))
-        found = {raw["ID"] for raw in services}
-        removed = set(service_ids) - found
+        found = [raw["ID"] for raw in services]
+        # To ask for the tasks of a service that is gone is an error, not an empty answer.
+        tasks = _by_service(self._engine.tasks(services=found)) if found else {}
+        removed = set(service_ids) - set(found)
         moved = self._store.write_services(services, tasks, removed)
         self._attention.forget(removed)
         self._cool(services, tasks, moved)
