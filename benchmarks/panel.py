@@ -1,0 +1,51 @@
+"""A panel to measure: all of its processes, as `make run` starts them, on a fresh database."""
+
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from benchmarks.visitor import Visitor
+from tests.engines import wait_until
+from tests.supervisor.panel import Panel
+
+PASSWORD = "correct horse battery staple"
+CLUSTER = "/clusters/local"
+PATIENCE = 120.0  # seconds, for a large cluster's first picture on a busy machine
+
+
+class MeasuredPanel:
+    """A running panel, and somebody who is signed in."""
+
+    def __init__(self, panel: Panel) -> None:
+        self.url = panel.url
+        self._panel = panel
+        self.visitor = Visitor(panel.url).sign_in("admin", PASSWORD)
+
+    def until_it_shows(self, services: int, tasks: int = 0) -> None:
+        """Wait until the picture is whole: so many services, so many running tasks."""
+        wait_until(lambda: self._shown() == (services, tasks), "the picture is whole", PATIENCE)
+
+    def _shown(self) -> tuple[int, int]:
+        found = self.visitor.json("/api/v1/clusters")["items"]
+        if not found:
+            return -1, -1
+        return found[0]["services"]["total"], found[0]["tasks"]["running"]
+
+    def processes(self) -> dict[str, int]:
+        """The ids of the panel's processes, by name."""
+        return {name: record.pid for name, record in self._panel.processes().items()}
+
+
+@contextmanager
+def panel_on(engine_url: str) -> Iterator[MeasuredPanel]:
+    """A panel that finds this engine by itself, as the cluster `local`."""
+    with tempfile.TemporaryDirectory(prefix="ph-bench-") as folder:
+        Path(folder).chmod(0o711)  # PostgreSQL's own user passes through
+        panel = Panel(
+            Path(folder) / "state", DOCKER_HOST=engine_url, PILOTHOUSE_ADMIN_PASSWORD=PASSWORD
+        )
+        try:
+            yield MeasuredPanel(panel.until_up())
+        finally:
+            panel.stop()

@@ -1,0 +1,36 @@
+"""What processes cost, as the kernel tells it."""
+
+import os
+import re
+from pathlib import Path
+
+from tests.engines.sandbox import children
+
+TICKS = os.sysconf("SC_CLK_TCK")
+MIB = 2**20
+
+
+def cpu_seconds(pid: int) -> float:
+    """CPU time of the process and everything below it, the ended included."""
+    return sum(map(_own_cpu_seconds, _family(pid)))
+
+
+def _family(pid: int) -> list[int]:
+    return [pid, *(member for child in children(pid) for member in _family(child))]
+
+
+def _own_cpu_seconds(pid: int) -> float:
+    try:
+        fields = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):  # it ended; its parent has its time
+        return 0.0
+    return sum(map(int, fields[11:15])) / TICKS
+
+
+def memory(pid: int, what: str = "VmRSS") -> float:
+    """Resident memory in MiB; "VmHWM" asks for the most that it ever was."""
+    status = Path(f"/proc/{pid}/status").read_text()
+    found = re.search(rf"^{what}:\s+(\d+) kB$", status, re.MULTILINE)
+    if found is None:
+        raise ValueError(f"the kernel tells no {what} of process {pid}")
+    return int(found[1]) * 1024 / MIB
