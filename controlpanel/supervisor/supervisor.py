@@ -99,14 +99,18 @@ class Supervisor:
         return answer["sign_in"]
 
     async def _start_panel(self) -> None:
+        at = self.address
+        programs = panel_programs(at.host, at.port, self.state, self.plan.environment)
         with self.timings.part("processes"):
-            at = self.address
-            for program in panel_programs(at.host, at.port, self.state, self.plan.environment):
+            # Those that a page shows the work of come first: a small machine is busy until then.
+            for program in programs[:2]:
                 self._run(program)
-            await wait_until(self._page("/readyz"), by=self.processes["web"])
+            web = self.processes["web"]
+            await wait_until(self._page("/readyz"), by=web)
         with self.timings.part("first page"):
-            page, web = self._page("/"), self.processes["web"]
-            await wait_until(page, by=web, timeout=10.0, pause=1.0)
+            await wait_until(self._page("/"), by=web, timeout=30.0, pause=1.0)
+        for program in programs[2:]:
+            self._run(program)
 
     def _page(self, path: str) -> Callable[[], bool]:
         return lambda: page_answers(self.address.url + path, self.address.host_header)

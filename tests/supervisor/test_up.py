@@ -29,7 +29,7 @@ def all_gone(records: dict[str, Record]) -> bool:
 
 
 def test_a_fresh_machine_gets_every_process_and_a_live_page(panel: Panel) -> None:
-    assert set(panel.processes()) == EVERY_PROCESS
+    wait_for(lambda: set(panel.processes()) == EVERY_PROCESS, "every process")
     assert panel.page() == 200
     assert panel.page("/readyz") == 200
 
@@ -63,6 +63,7 @@ def test_a_second_start_is_refused_with_the_address_of_the_first(panel: Panel) -
 
 @pytest.mark.parametrize("name", sorted(EVERY_PROCESS))
 def test_a_killed_process_comes_back(panel: Panel, name: str) -> None:
+    wait_for(lambda: name in panel.processes(), name)
     victim = panel.processes()[name]
     os.kill(victim.pid, signal.SIGKILL)
 
@@ -156,6 +157,7 @@ def test_given_servers_replace_the_embedded_ones(panel: Panel, tmp_path: Path) -
         PILOTHOUSE_SIMULATED_SWARM=str(sockets / "simulator.sock"),
     ).until_up()
     try:
-        assert set(other.processes()) == EVERY_PROCESS - {"postgres", "broker", "simulator"}
+        ours = EVERY_PROCESS - {"postgres", "broker", "simulator"}
+        wait_for(lambda: set(other.processes()) == ours, "our own processes alone")
     finally:
         other.stop()
