@@ -13,6 +13,8 @@ from access.operations import ensure_admin
 
 class Command(BaseCommand):
     help = "Migrates the database, makes the first admin, and prints the sign-in link as JSON."
+    # They load every page's code, which takes as long as the rest; the web process does it anyway.
+    requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", interactive=False, stdout=sys.stderr)
