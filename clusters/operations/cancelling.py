@@ -29,6 +29,8 @@ def step(operation: Operation, engine: Engine) -> float | None:
     seen = following.look(operation, engine, service)
     if operation.cancel == Operation.Cancel.STOP and _over(operation, service, seen):
         return following.step(operation, engine)  # there is nothing left to stop
+    if operation.cancel == Operation.Cancel.BACK and _by_another(operation, service):
+        return following.changed_by_another(operation, service)
     aim = _aim(operation, service, seen)
     if specs.spec_hash(service["Spec"]) != specs.spec_hash(aim):
         return _send(operation, engine, service, aim)
@@ -39,6 +41,17 @@ def _was_sent(operation: Operation, service: Raw) -> bool:
     if operation.accepted_version is not None:
         return True
     return specs.operation_of(service["Spec"]) == str(operation.id)
+
+
+def _by_another(operation: Operation, service: Raw) -> bool:
+    """Whether the present spec is none that this operation, its stop or its way back wrote."""
+    if not following.overwritten(operation, service):
+        return False
+    present, after = service["Spec"], operation.after
+    written = [operation.before, after, specs.held(after)]
+    if operation.kind == Operation.Kind.SCALE:
+        written.append(specs.scaled(after, specs.replicas_of(present) or 0))
+    return specs.spec_hash(present) not in map(specs.spec_hash, written)
 
 
 def _over(operation: Operation, service: Raw, seen: Rollout) -> bool:

@@ -53,8 +53,8 @@ def advance(operation_id: str, engine_for: EngineFor, holder: str) -> float | No
         return None
     try:
         rest = _step(operation, engine_for)
-    except lease.Fenced:
-        return None
+    except lease.Fenced:  # another worker's now; or still ours, but cancelled in the meantime
+        return 0.0 if lease.release(operation, 0.0) else None
     if rest is not None:
         lease.release(operation, rest)
     return rest
@@ -163,8 +163,9 @@ def _send(operation: Operation, engine: Engine) -> float | None:
         warnings = engine.update_service(
             operation.target_id, version, specs.marked(operation.after, str(operation.id))
         )
-    except StaleVersion:
-        return AGAIN_SOON  # rollout progress also counts as a version; the spec is compared anew
+    except StaleVersion:  # rollout progress also counts as a version; the spec is compared anew
+        lease.write(operation, sent_version=None)
+        return AGAIN_SOON
     except Refused as error:
         return _end(operation, S.FAILED, error=f"The engine refused the change: {error}")
     return _accepted(operation, version + 1, warnings)
@@ -189,6 +190,12 @@ def _overtaken(operation: Operation, service: Raw) -> float | None:
     }
     if ours:
         error = "The change was made, but somebody else changed the service right after it."
+        return _end(operation, S.INTERRUPTED, error=error, clash=clash)
+    if operation.sent_version is not None:
+        error = (
+            "The change was sent, and somebody else changed the service:"
+            " which came first is not known."
+        )
         return _end(operation, S.INTERRUPTED, error=error, clash=clash)
     error = (
         "Somebody else changed the service in the meantime; nothing was changed."

@@ -37,8 +37,8 @@ def step(operation: Operation, engine: Engine) -> float | None:
     restored = specs.spec_hash(service["Spec"]) == specs.spec_hash(operation.before)
     if seen.update_state.startswith("rollback") and restored:
         return _rolling_back(operation, seen)
-    if specs.operation_of(service["Spec"]) != str(operation.id):
-        return _changed_by_another(operation, service)
+    if overwritten(operation, service):
+        return changed_by_another(operation, service)
     if seen.update_state == "paused":
         return _paused(operation, seen)
     if _is_job(service) or seen.converged:
@@ -125,7 +125,20 @@ def _rolling_back(operation: Operation, seen: Rollout) -> float | None:
     return None
 
 
-def _changed_by_another(operation: Operation, service: Raw) -> float | None:
+def overwritten(operation: Operation, service: Raw) -> bool:
+    """Whether the spec was written once more after this operation wrote it.
+
+    `docker service update` copies every label, ours too: then the spec before bears it as well.
+    """
+    spec, previous = service["Spec"], service.get("PreviousSpec") or {}
+    if specs.operation_of(spec) != str(operation.id):
+        return True
+    again = specs.operation_of(previous) == str(operation.id)
+    return again and bool(specs.differences(previous, spec))
+
+
+def changed_by_another(operation: Operation, service: Raw) -> float | None:
+    """End the operation with both changes, for people to compare."""
     theirs = specs.differences(operation.after, service["Spec"])
     lease.move(
         operation,

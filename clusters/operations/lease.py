@@ -32,10 +32,10 @@ def claim(operation_id: str, holder: str) -> Operation | None:
     return Operation.objects.select_related("cluster", "requested_by").get(pk=operation_id)
 
 
-def release(operation: Operation, seconds: float) -> None:
-    """Give the lease back; the next step is due after this many seconds."""
+def release(operation: Operation, seconds: float) -> bool:
+    """Give the lease back, if it is still held; the next step is due after this many seconds."""
     due = Now() + timedelta(seconds=seconds)
-    _own(operation).update(held_until=None, next_step_at=due)
+    return bool(_own(operation).update(held_until=None, next_step_at=due))
 
 
 def _own(operation: Operation) -> Any:
@@ -43,12 +43,15 @@ def _own(operation: Operation) -> Any:
 
 
 def write(operation: Operation, **fields: Any) -> None:
-    """Store and announce what differs. Raises Fenced if the lease has gone to another worker."""
+    """Store and announce what differs.
+
+    Raises Fenced if the lease has gone to another worker, or if somebody cancelled in the meantime.
+    """
     differing = {name: value for name, value in fields.items() if getattr(operation, name) != value}
     if not differing:
         return
     with transaction.atomic():
-        if not _own(operation).update(**differing):
+        if not _own(operation).filter(state=operation.state).update(**differing):
             raise Fenced
         announce(operation)
     for name, value in differing.items():
