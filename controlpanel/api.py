@@ -5,7 +5,6 @@ from collections.abc import Callable
 from functools import wraps
 from typing import Any
 
-from csp.decorators import csp_update
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.urls import URLPattern, URLResolver, path, re_path
@@ -150,7 +149,8 @@ def _in_problems(view: View) -> View:
             return problems.unknown_address(request)
         response: HttpResponse = view(request, *args, **kwargs)
         if isinstance(response, HttpResponseNotAllowed):
-            return problems.not_allowed(request, response)
+            response = problems.not_allowed(request, response)
+        response["Cache-Control"] = "no-store"  # what one may see is nobody else's to keep
         return response
 
     answered.csrf_exempt = True  # type: ignore[attr-defined]  # BrowserSession checks it itself
@@ -180,8 +180,6 @@ api.add_router("/audit", access_api.trail)
 api.add_router("/access/tokens", access_api.tokens)
 
 
-# Swagger's own script sets style attributes and data: images; this page alone may have them.
-@csp_update({"style-src": ["'self'", "'unsafe-inline'"]})
 def docs(request: HttpRequest) -> HttpResponse:
     """The page to read about the API and to try it."""
     return api.docs.render_page(request, api)
