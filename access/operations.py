@@ -1,9 +1,11 @@
-"""Sign-in by link, the first administrator, and the end of somebody's access."""
+"""Give people access and take it away. The command line calls these; whoever has it is trusted."""
 
 from django.db import connection, transaction
 
-from access.models import Grant, User
-from access.policy import Role
+from access import audit
+from access.authorize import Actor
+from access.models import AuditEntry, Grant, User
+from access.policy import Role, Scope
 from access.tokens import issue_link
 from live.hub import REVOKED
 
@@ -25,6 +27,43 @@ def ensure_admin(password: str | None) -> str | None:
     if admin.has_usable_password():
         return None
     return f"/sign-in/link/{issue_link(admin)}/"
+
+
+def grant(name: str, role: Role, scope: Scope) -> tuple[User, bool]:
+    """Give a role in a scope; returns the user and whether they were made for it."""
+    with transaction.atomic():
+        user, made = User.objects.get_or_create(username=name)
+        if made:
+            user.set_unusable_password()
+            user.save()
+        Grant.objects.get_or_create(user=user, role=role, cluster=scope.cluster, stack=scope.stack)
+        _record(user, "access.grant", scope, {"role": role})
+        announce_revoked(user)
+    return user, made
+
+
+def withdraw(user: User, role: Role, scope: Scope) -> bool:
+    """Take a role in a scope away; whether there was such a grant."""
+    found = Grant.objects.filter(user=user, role=role, cluster=scope.cluster, stack=scope.stack)
+    with transaction.atomic():
+        there = bool(found.delete()[0])
+        _record(user, "access.withdraw", scope, {"role": role})
+        announce_revoked(user)
+    return there
+
+
+def disable(user: User) -> None:
+    """End all of somebody's access at once: sessions, sockets, tokens."""
+    with transaction.atomic():
+        User.objects.filter(pk=user.pk).update(is_active=False)
+        _record(user, "access.disable", Scope(), {})
+        announce_revoked(user)
+
+
+def _record(user: User, action: str, scope: Scope, detail: dict[str, object]) -> None:
+    actor = Actor(User(username="command line"), "command")
+    name = user.get_username()
+    audit.record(actor, action, AuditEntry.Phase.EVENT, scope=scope, target=name, detail=detail)
 
 
 def announce_revoked(user: User) -> None:
