@@ -1,6 +1,7 @@
 """What the integration tests share."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
@@ -8,6 +9,7 @@ from tests.contract.swarm_api import SwarmApi
 from tests.engines import Engine, SimulatedEngine
 from tests.engines.fixtures import fragile_swarm_engine, plain_engine, swarm_engine
 from tests.integration.panel import Panel
+from tests.integration.processes import Processes, database_url
 from tests.servers.fixtures import rabbitmq_url, redis_url
 
 __all__ = ["fragile_swarm_engine", "plain_engine", "rabbitmq_url", "redis_url", "swarm_engine"]
@@ -37,3 +39,11 @@ def _beside(url: str) -> Iterator[Panel]:
     api = SwarmApi(url)
     api.remove_services()
     api.close()
+
+
+@pytest.fixture
+def processes(transactional_db: None, tmp_path: Path) -> Iterator[Processes]:
+    """Processes of the panel on the test's database, ended before its rows go."""
+    started = Processes(tmp_path, {"DATABASE_URL": database_url()})
+    yield started
+    started.end()
