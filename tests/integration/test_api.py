@@ -83,7 +83,7 @@ def test_a_change_made_elsewhere_is_a_conflict(simulated_panel: Panel) -> None:
     answer = api.post(f"/clusters/lab/services/{service.name}/scale", body)
     assert answer.status_code == 409
     assert "lab/web:3" in [difference["after"] for difference in answer.json()["theirs"]]
-    assert len(panel.swarm.running(service.engine_id)) == 1
+    assert panel.raw(service)["Mode"] == {"Replicated": {"Replicas": 1}}
 
 
 def test_a_simulated_swarm_has_logs_too(simulated_panel: Panel) -> None:
