@@ -1,12 +1,12 @@
 """Addresses of clusters, services and operations."""
 
-from django.urls import include, path
+from django.urls import URLPattern, URLResolver, include, path
 
 from clusters.views import actions, clusters, operations, services
 
 app_name = "clusters"
 
-_service = [
+_service: list[URLPattern | URLResolver] = [
     path("", services.tasks, name="service"),
     path("tasks/<str:task>/", services.task, name="task"),
     path("logs/", services.logs, name="logs"),
@@ -20,7 +20,7 @@ _service = [
     path("restart/", actions.restart, name="restart"),
     path("resume/", actions.resume, name="resume"),
 ]
-_cluster = [
+_cluster: list[URLPattern | URLResolver] = [
     path("", clusters.cluster, name="cluster"),
     path("remove/", clusters.remove, name="cluster-remove"),
     path("initialise/", clusters.initialise, name="swarm-init"),

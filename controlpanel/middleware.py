@@ -33,8 +33,8 @@ def failures_in_words(get_response: GetResponse) -> GetResponse:
         if _is_page(request):
             try:
                 request.live_since = current()  # type: ignore[attr-defined]
-            except (OperationalError, InterfaceError) as failure:
-                return in_words(request, failure)
+            except (OperationalError, InterfaceError):
+                return _database_down(request)
         return get_response(request)
 
     def process_exception(request: HttpRequest, failure: Exception) -> HttpResponse | None:

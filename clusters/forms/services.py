@@ -4,14 +4,14 @@ A form holds two hidden fields: `version`, the service as the person saw it, and
 form that is sent twice is known.
 """
 
-from typing import Any
+from typing import Any, cast
 
 from django import forms
 from pydantic import ValidationError
 
 from clusters import specs, units
 from clusters.changes import MOST_REPLICAS, Restart, Resume, Rollback, Scale, ServiceChange, Update
-from clusters.models import Operation, Revision, Service
+from clusters.models import Operation, Service
 
 KINDS: dict[str, type[ServiceChange]] = {
     Operation.Kind.SCALE: Scale,
@@ -100,13 +100,15 @@ class ScaleForm(ServiceForm):
             "max_value": f"At most {MOST_REPLICAS:,} replicas can be asked for.",
         },
     )
+    # The preview that told of a rollout under way sets it: whoever confirms that one, insists.
+    insist = forms.BooleanField(widget=forms.HiddenInput, required=False)
 
     def present(self) -> dict[str, Any]:
         return {"replicas": specs.replicas_of(self.service.spec)}
 
     def asked(self) -> dict[str, Any]:
-        # The preview has told of a rollout that is under way: whoever confirms, insists.
-        return {"replicas": self.cleaned_data["replicas"], "insist": True}
+        insist = {"insist": True} if self.cleaned_data["insist"] else {}
+        return {"replicas": self.cleaned_data["replicas"], **insist}
 
 
 class RestartForm(ServiceForm):
@@ -119,21 +121,13 @@ class ResumeForm(ServiceForm):
 
 class RollbackForm(ServiceForm):
     kind = Rollback
-    revision = forms.TypedChoiceField(coerce=int, widget=forms.RadioSelect)
+    revision = forms.IntegerField(error_messages={"required": "Choose a revision."})
     keep_replicas = forms.BooleanField(
         required=False,
         initial=True,
         label="Keep the present number of replicas",
         help_text="Scaling is seldom part of what went wrong.",
     )
-
-    def __init__(
-        self, service: Service, data: Any = None, *, revisions: list[Revision], env: bool = False
-    ) -> None:
-        super().__init__(service, data, env=env)
-        field = self.fields["revision"]
-        assert isinstance(field, forms.TypedChoiceField)  # noqa: S101: tells mypy which one it is
-        field.choices = [(r.number, f"Revision {r.number}") for r in revisions]
 
     def asked(self) -> dict[str, Any]:
         return {name: self.cleaned_data[name] for name in ("revision", "keep_replicas")}
@@ -183,7 +177,10 @@ class PairFormSet(forms.BaseFormSet):
         return found
 
 
-Pairs = forms.formset_factory(PairForm, formset=PairFormSet, extra=1, can_delete=True)
+Pairs = cast(
+    type[PairFormSet],
+    forms.formset_factory(PairForm, formset=PairFormSet, extra=1, can_delete=True),
+)
 AMOUNTS = {
     "limit_cpus": ("limits", "cpus"),
     "limit_memory": ("limits", "memory"),

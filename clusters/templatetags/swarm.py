@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 from django import template
 from django.templatetags.static import static
 from django.utils import timezone
-from django.utils.html import escape, format_html
-from django.utils.safestring import SafeString, mark_safe
+from django.utils.html import format_html
+from django.utils.safestring import SafeString
 
 from access.policy import Action
 from clusters import specs, units
@@ -233,11 +233,22 @@ def as_json(value: Any) -> str:
 @register.filter
 def spec_value(value: Any) -> str:
     """One side of a difference, in short."""
-    if value is None:
-        return "—"
     if isinstance(value, dict | list):
         return json.dumps(value, indent=1, ensure_ascii=False)
     return json.dumps(value) if isinstance(value, bool) else str(value)
+
+
+_SAID = {"MemoryBytes": units.memory, "NanoCPUs": units.cpus} | dict.fromkeys(
+    ("Delay", "Monitor", "Interval", "Timeout", "StartPeriod", "StopGracePeriod", "Window"),
+    units.duration,
+)
+
+
+@register.filter
+def said_of(path: str, value: Any) -> str:
+    """The raw number of a spec's path as people say it: "10s", "512M"; "" for other paths."""
+    say = _SAID.get(path.rpartition(".")[2])
+    return say(value) if say and isinstance(value, int) else ""
 
 
 @register.filter
@@ -353,15 +364,14 @@ def gone(slot: Slot) -> bool:
 
 @register.filter
 def slot_label(slot: Slot) -> str:
-    """A cell in words: "Slot 3: failed, on node-2, old version, task: non-zero exit (1)"."""
+    """A cell in words: "Slot 3 Failed node-2, old version, task: non-zero exit (1)"."""
     cell = slot.current
-    parts = [look("task", cell.state).word.lower()]
-    parts.append(f"on {cell.node}" if cell.node else "not placed")
-    if cell.old:
-        parts.append("old version")
-    if cell.task.error:
-        parts.append(cell.task.error)
-    return f"Slot {slot.label}: {', '.join(parts)}"
+    place = cell.node or "not placed"
+    text = f"Slot {slot.label} {look('task', cell.state).word}"
+    if place != slot.label:
+        text += f" {place}"
+    more = [*(["old version"] if cell.old else []), *([cell.task.error] if cell.task.error else [])]
+    return ", ".join([text, *more])
 
 
 @register.filter
@@ -377,6 +387,6 @@ def old_count(slots: Iterable[Slot]) -> int:
 
 
 @register.filter
-def breakable(path: str) -> SafeString:
-    """A spec's path that a narrow column may break after a dot."""
-    return mark_safe(escape(path).replace(".", ".<wbr>"))  # noqa: S308: escaped just before
+def parts(path: str) -> list[str]:
+    """The names of a spec's path, between which a narrow column may break."""
+    return path.split(".")

@@ -16,7 +16,7 @@ from access.authorize import Actor, allowed, authorize
 from access.policy import Action
 from access.requests import actor_of
 from clusters import contexts, selectors
-from clusters.changes import ServiceChange
+from clusters.changes import Restart, Resume, ServiceChange
 from clusters.forms import services as forms
 from clusters.models import Operation, Service
 from clusters.operations.requests import ACTIONS, Preview, preview
@@ -33,8 +33,11 @@ FORMS: dict[str, type[forms.ServiceForm]] = {
     Operation.Kind.RESTART: forms.RestartForm,
     Operation.Kind.RESUME: forms.ResumeForm,
 }
-WITHOUT_INPUT = (Operation.Kind.RESTART, Operation.Kind.RESUME)
-NOT_ECHOED = ("csrfmiddlewaretoken", "step", "key", "version")
+WITHOUT_INPUT: dict[str, type[Restart | Resume]] = {
+    Operation.Kind.RESTART: Restart,
+    Operation.Kind.RESUME: Resume,
+}
+NOT_ECHOED = ("csrfmiddlewaretoken", "step", "key", "version", "insist")
 View = Callable[[HttpRequest, str, str], HttpResponse]
 
 
@@ -58,7 +61,7 @@ resume = _view(Operation.Kind.RESUME)
 def _act(request: HttpRequest, actor: Actor, service: Service, kind: str) -> HttpResponse:
     address = _address(kind, service)
     if request.method != "POST" and kind in WITHOUT_INPUT:
-        return show(request, preview(actor, service, FORMS[kind].kind()), address)
+        return show(request, preview(actor, service, WITHOUT_INPUT[kind]()), address)
     form = _form(kind, actor, service, request.POST if request.method == "POST" else None)
     step = request.POST.get("step", "")
     if step not in ("preview", "confirm"):
@@ -70,6 +73,8 @@ def _act(request: HttpRequest, actor: Actor, service: Service, kind: str) -> Htt
             return confirm(request, actor, service, form.change, address)
         return show(request, preview(actor, service, form.change), address, request.POST)
     except Invalid as failure:
+        if failure.field == "insist":  # a rollout has begun since the preview: show what that means
+            return show(request, preview(actor, service, form.change), address, request.POST)
         form.add_error(failure.field if failure.field in form.fields else None, str(failure))
         return _ask(request, actor, kind, form, status=422)
     except Conflict as conflict:
@@ -78,9 +83,6 @@ def _act(request: HttpRequest, actor: Actor, service: Service, kind: str) -> Htt
 
 def _form(kind: str, actor: Actor, service: Service, data: QueryDict | None) -> forms.ServiceForm:
     env = Action.SERVICE_ENV in allowed(actor.user, service.scope)
-    if kind == Operation.Kind.ROLLBACK:
-        kept = list(selectors.revisions_of(service)[:50])
-        return forms.RollbackForm(service, data, revisions=kept, env=env)
     return FORMS[kind](service, data, env=env)
 
 

@@ -9,10 +9,10 @@ from access.authorize import authorize
 from access.policy import Action
 from access.requests import actor_of
 from clusters import contexts, selectors
+from clusters.forms.clusters import InitialiseForm, RegisterForm, RemoveForm
 from clusters.operations.clusters import register_cluster, remove_cluster
 from clusters.operations.requests import request_swarm_init
 from clusters.problems import Busy, Invalid
-from clusters.forms.clusters import InitialiseForm, RegisterForm, RemoveForm
 from clusters.tasks import wake
 from clusters.views.dialogs import close, dialog, go_to
 from clusters.views.finding import find_cluster

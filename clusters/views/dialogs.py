@@ -1,4 +1,4 @@
-"""A dialog is one template: htmx puts it into the page's dialog, a plain request gets it as a page."""
+"""A dialog is one template: htmx puts it into the page's dialog, else it is a page of its own."""
 
 from typing import Any
 

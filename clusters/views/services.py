@@ -14,7 +14,6 @@ from clusters.models import Service
 from clusters.problems import NotFound
 from clusters.views.finding import find_cluster, find_service
 
-
 # The columns: the key to sort by, the heading, the class.
 COLUMNS = (
     ("name", "Service", "c-name"),

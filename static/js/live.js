@@ -29,21 +29,22 @@ function tell(state, text) {
   indicator.lastElementChild.textContent = text;
 }
 
-// The oldest of the pictures on the page that the watcher itself calls old.
-function stalePicture() {
-  const old = [...document.querySelectorAll('main [data-fresh="false"]')];
-  const seen = old.map((element) => Date.parse(element.dataset.seen)).filter(Boolean);
-  return { any: old.length > 0, since: seen.length ? Math.min(...seen) : null };
+// What the watchers themselves say of the clusters' pictures on this page.
+function tellPictures() {
+  const all = document.querySelectorAll("main [data-fresh]");
+  const old = document.querySelectorAll('main [data-fresh="false"]');
+  const seen = [...old].map((element) => Date.parse(element.dataset.seen)).filter(Boolean);
+  if (!old.length) tell("live", "Live");
+  else if (old.length < all.length) tell("partly", `Live, ${old.length} of ${all.length} stale`);
+  else if (seen.length) tell("stale", `Stale since ${clock(new Date(Math.min(...seen)))}`);
+  else tell("stale", "Stale: never seen");
 }
 
 function show() {
   const connected = socket?.readyState === WebSocket.OPEN && lastFrame > 0;
-  const picture = stalePicture();
   if (connected && Date.now() - lastFrame < SILENCE && !behind) {
     pageSince = Date.now();
-    if (!picture.any) tell("live", "Live");
-    else if (picture.since) tell("stale", `Stale since ${clock(new Date(picture.since))}`);
-    else tell("stale", "Stale: never seen");
+    tellPictures();
   } else if (Date.now() - pageSince < SILENCE) {
     tell("reconnecting", attempts > 1 || lastFrame ? "Reconnecting…" : "Connecting…");
   } else {
