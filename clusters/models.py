@@ -1,7 +1,6 @@
 """The inventory's rows, the revisions, and the operations. One row's rules stand on its class."""
 
 import uuid
-from typing import Any
 
 from django.conf import settings
 from django.db import models
@@ -318,21 +317,3 @@ class Operation(models.Model):
         if not self.started_at:
             return None
         return ((self.finished_at or timezone.now()) - self.started_at).total_seconds()
-
-    def as_json(self) -> dict[str, Any]:
-        """The operation as the API shows it."""
-        return {
-            "id": str(self.id),
-            "kind": self.kind,
-            "cluster": self.cluster.name,
-            "target": self.target,
-            "state": self.state,
-            "progress": {"done": self.done, "total": self.total, "unit": self.unit},
-            "steps": self.steps,
-            "error": self.error,
-            "result": self.result,
-            "requested_by": self.requested_by.get_username(),
-            "created_at": self.created_at,
-            "started_at": self.started_at,
-            "finished_at": self.finished_at,
-        }

@@ -299,6 +299,18 @@ class OperationRow(Schema):
     finished_at: datetime | None
 
 
+class Conflict(Schema):
+    """Two changes of one spec: compare them, and ask again at the current version."""
+
+    current_version: int
+    theirs: list[Difference]
+    yours: list[Difference]
+
+
+class OperationDetail(OperationRow):
+    conflict: Conflict | None = Field(description="What somebody else changed, if that was why.")
+
+
 class TaskRef(Schema):
     id: str
     slot: str

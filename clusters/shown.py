@@ -134,7 +134,38 @@ def revision(row: Revision, *, env: bool) -> dict[str, Any]:
 
 
 def operation(row: Operation) -> dict[str, Any]:
-    return row.as_json()
+    return {
+        "id": str(row.id),
+        "kind": row.kind,
+        "cluster": row.cluster.name,
+        "target": row.target,
+        "state": row.state,
+        "progress": {"done": row.done, "total": row.total, "unit": row.unit},
+        "steps": row.steps,
+        "error": row.error,
+        "result": row.result,
+        "requested_by": row.requested_by.get_username(),
+        "created_at": row.created_at,
+        "started_at": row.started_at,
+        "finished_at": row.finished_at,
+    }
+
+
+def operation_detail(row: Operation, *, env: bool) -> dict[str, Any]:
+    """With both changes after a conflict."""
+    return {**operation(row), "conflict": _conflict(row.clash, env=env) if row.clash else None}
+
+
+def _conflict(clash: dict[str, Any], *, env: bool) -> dict[str, Any]:
+    def side(name: str) -> list[dict[str, Any]]:
+        found = differences((Difference(**kept) for kept in clash[name]), env=env)
+        return [dataclasses.asdict(difference) for difference in found]
+
+    return {
+        "current_version": clash["current_version"],
+        "theirs": side("theirs"),
+        "yours": side("yours"),
+    }
 
 
 def preview(foreseen: Preview, *, env: bool) -> dict[str, Any]:

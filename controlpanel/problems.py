@@ -12,6 +12,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.request import UnreadablePostError
+from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
@@ -210,6 +211,13 @@ def install(api: NinjaAPI) -> None:
 def unknown_address(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
     """The view behind every address under /api/ that nothing else answers."""
     return problem(request, 404, "The API has no such address. /docs lists those that it has.")
+
+
+def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
+    """Django's own 400, before any view: an unknown Host above all. An API's client gets JSON."""
+    if request.path.startswith("/api/"):
+        return problem(request, 400, "The request makes no sense: is the Host header one of ours?")
+    return defaults.bad_request(request, exception)
 
 
 def not_allowed(request: HttpRequest, response: HttpResponseNotAllowed) -> HttpResponse:

@@ -4,6 +4,8 @@ from django.urls import include, path
 
 from controlpanel import api, health
 
+handler400 = "controlpanel.problems.bad_request"
+
 urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),

@@ -217,7 +217,8 @@ def _negotiate(client: docker.APIClient, address: str) -> None:
     if _number(version) < OLDEST_API:
         raise EngineUnsupported(
             f"{address} runs Docker Engine {theirs.get('Version', '?')} (API {version}), which is"
-            f" too old: Pilothouse needs API {'.'.join(map(str, OLDEST_API))} (Engine 19.03) or newer."
+            f" too old: Pilothouse needs API {OLDEST_API[0]}.{OLDEST_API[1]} (Engine 19.03)"
+            " or newer."
         )
     client._version = version
 

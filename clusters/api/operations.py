@@ -6,12 +6,14 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Status
 
+from access.authorize import may
 from access.paging import Page, page_of
+from access.policy import Action
 from clusters import selectors, shown
 from clusters.api.answers import accepted, actor_of
 from clusters.models import Operation
 from clusters.operations.requests import request_cancel
-from clusters.schemas import Cancel, OperationFilter, OperationRow
+from clusters.schemas import Cancel, OperationDetail, OperationFilter, OperationRow
 from clusters.tasks import wake
 
 router = Router(tags=["Operations"])
@@ -27,10 +29,12 @@ def list_operations(request: HttpRequest, filters: Query[OperationFilter]) -> di
 
 
 @router.get(
-    "{uuid:operation}", response=OperationRow, url_name="operation", summary="Show an operation"
+    "{uuid:operation}", response=OperationDetail, url_name="operation", summary="Show an operation"
 )
 def show_operation(request: HttpRequest, operation: UUID) -> dict[str, Any]:
-    return shown.operation(selectors.operation_seen_by(actor_of(request).user, operation))
+    user = actor_of(request).user
+    row = selectors.operation_seen_by(user, operation)
+    return shown.operation_detail(row, env=may(user, Action.SERVICE_ENV, row.scope))
 
 
 @router.post("{uuid:operation}/cancel", response={202: OperationRow}, summary="Cancel")

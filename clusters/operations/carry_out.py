@@ -180,14 +180,7 @@ def _accepted(operation: Operation, version: int, warnings: list[str]) -> float:
 def _overtaken(operation: Operation, service: Raw) -> float | None:
     """Another change came first, or came upon ours: tell both, change nothing."""
     ours = specs.operation_of(service.get("PreviousSpec") or {}) == str(operation.id)
-    theirs = specs.differences(operation.after if ours else operation.before, service["Spec"])
-    clash = {
-        "current_version": service["Version"]["Index"],
-        "theirs": [following.as_json(d) for d in theirs],
-        "yours": [
-            following.as_json(d) for d in specs.differences(operation.before, operation.after)
-        ],
-    }
+    clash = following.clash(operation, service, operation.after if ours else operation.before)
     if ours:
         error = "The change was made, but somebody else changed the service right after it."
         return _end(operation, S.INTERRUPTED, error=error, clash=clash)

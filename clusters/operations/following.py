@@ -1,5 +1,6 @@
 """Follow a rollout that Swarm carries on by itself, and tell its true result."""
 
+from dataclasses import asdict
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,7 +13,6 @@ from clusters.operations import lease, rollout
 from clusters.operations.rollout import Rollout
 from clusters.operations.steps import noted
 from clusters.ports import Engine, Raw
-from clusters.specs import Difference
 
 SWARM_INIT_ACTION = Action.SWARM_INIT
 PATIENCE = timedelta(minutes=5)  # without any progress, then it is told as failed
@@ -21,12 +21,14 @@ AGAIN = 0.5  # seconds
 S = Operation.State
 
 
-def as_json(difference: Difference) -> dict[str, Any]:
+def clash(operation: Operation, service: Raw, since: Raw) -> dict[str, Any]:
+    """Both changes, for people to compare: what others did to `since`, and what was asked for."""
+    theirs = specs.differences(since, service["Spec"])
+    yours = specs.differences(operation.before, operation.after)
     return {
-        "path": difference.path,
-        "before": difference.before,
-        "after": difference.after,
-        "secret": difference.secret,
+        "current_version": service["Version"]["Index"],
+        "theirs": [asdict(difference) for difference in theirs],
+        "yours": [asdict(difference) for difference in yours],
     }
 
 
@@ -139,16 +141,11 @@ def overwritten(operation: Operation, service: Raw) -> bool:
 
 def changed_by_another(operation: Operation, service: Raw) -> float | None:
     """End the operation with both changes, for people to compare."""
-    theirs = specs.differences(operation.after, service["Spec"])
     lease.move(
         operation,
         S.INTERRUPTED,
         error="Somebody else changed the service during the rollout, which ended it half way.",
-        clash={
-            "current_version": service["Version"]["Index"],
-            "theirs": [as_json(d) for d in theirs],
-            "yours": [as_json(d) for d in specs.differences(operation.before, operation.after)],
-        },
+        clash=clash(operation, service, operation.after),
     )
     return None
 

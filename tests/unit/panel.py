@@ -17,9 +17,7 @@ from tests.unit import raw
 ANSWER = Any
 MARKS = [
     pytest.mark.django_db,
-    pytest.mark.urls("controlpanel.api"),
     # Nothing is collected in tests: static files come from the finders.
-    pytest.mark.filterwarnings("ignore:No directory at:UserWarning"),
 ]
 
 

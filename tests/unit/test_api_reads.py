@@ -3,8 +3,15 @@
 import pytest
 
 from access.policy import Role
-from clusters.models import Cluster
-from tests.unit.panel import MARKS, client_of, make_cluster, make_service, make_task
+from clusters.models import Cluster, Operation
+from tests.unit.panel import (
+    MARKS,
+    client_of,
+    make_cluster,
+    make_service,
+    make_task,
+    make_user,
+)
 
 pytestmark = MARKS
 
@@ -110,3 +117,26 @@ def test_an_unreachable_engine_is_told_when_its_log_is_asked(cluster: Cluster) -
     answer = client_of(Role.OPERATOR).get("/clusters/local/services/web/logs")
     assert answer.status_code == 503
     assert "/nowhere.sock" in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(("role", "seen"), [(Role.VIEWER, "•••"), (Role.OPERATOR, "secret")])
+def test_a_conflict_tells_both_changes_to_those_who_may_see_them(role: Role, seen: str) -> None:
+    service = make_service(make_cluster())
+    path = "TaskTemplate.ContainerSpec.Env.KEY"
+    theirs = {"path": path, "before": None, "after": "secret", "secret": True}
+    operation = Operation.objects.create(
+        kind=Operation.Kind.SCALE,
+        cluster=service.cluster,
+        target_id=service.engine_id,
+        target=service.name,
+        state=Operation.State.FAILED,
+        requested_by=make_user(),
+        requested_via="api",
+        clash={"current_version": 9, "theirs": [theirs], "yours": []},
+    )
+
+    answer = client_of(role).get(f"/operations/{operation.pk}")
+
+    conflict = answer.json()["conflict"]
+    assert conflict["current_version"] == 9
+    assert conflict["theirs"] == [{**theirs, "after": seen}]

@@ -322,3 +322,8 @@ def test_a_cluster_that_makes_no_sense_is_not_registered(body: Any, field: str) 
 
 def test_an_operation_that_is_not_there_is_absent() -> None:
     assert_problem(client_of(Role.VIEWER).get(f"/operations/{uuid4()}"), 404)
+
+
+def test_an_unknown_host_gets_a_problem_document() -> None:
+    answer = Client().get("/api/v1/clusters", headers={"host": "elsewhere.example"})
+    assert_problem(answer, 400)
