@@ -17,7 +17,6 @@ from tests.unit import raw
 ANSWER = Any
 MARKS = [
     pytest.mark.django_db,
-    # Nothing is collected in tests: static files come from the finders.
 ]
 
 

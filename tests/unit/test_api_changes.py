@@ -39,7 +39,8 @@ def test_a_change_answers_202_with_an_operation_and_its_address(
     assert answer.status_code == 202, answer.content
     operation = answer.json()
     assert answer["Location"] == f"/api/v1/operations/{operation['id']}"
-    assert operator.get(f"/operations/{operation['id']}").json() == operation
+    shown = operator.get(f"/operations/{operation['id']}").json()
+    assert shown == {**operation, "conflict": None}
     assert (operation["kind"], operation["target"], operation["state"]) == (
         "scale",
         "web",
