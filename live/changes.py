@@ -70,11 +70,14 @@ def current() -> int:
 
 
 def since(sequence: int) -> list[Touched] | None:
-    """What changed after `sequence`, oldest first; None if the log reaches back less far."""
+    """What changed after `sequence`, oldest first; None if the log does not hold that.
+
+    It reaches back less far, or the number is of another log: the database was restored.
+    """
     last = current()  # before the rows: what is committed in between is no gap
     rows = list(Change.objects.filter(sequence__gt=sequence)[: KEEP + 1])
     if not rows:
-        return [] if last <= sequence else None
+        return [] if last == sequence else None
     if rows[0].sequence != sequence + 1 or len(rows) > KEEP:
         return None
     return [Touched(r.cluster, r.noun, r.key, r.parent, r.stack) for r in rows]

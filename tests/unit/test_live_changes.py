@@ -128,6 +128,12 @@ def test_a_reader_who_is_too_far_behind_is_told_so() -> None:
     assert changes.since(6) == []
 
 
+def test_a_reader_from_before_a_restored_backup_is_told_so_too() -> None:
+    _record("a")
+    assert changes.since(7) is None
+    assert changes.since(2**70) is None
+
+
 def test_more_than_anyone_can_resume_from_is_dropped(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(changes, "KEEP", 3)
     for key in "abcdef":
