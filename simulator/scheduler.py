@@ -63,10 +63,12 @@ class Scheduler:
             self._usage[task.node_id].add(task, -1)
             if self._waiting:
                 self._wake()
-        if change.action == "remove" or task.desired > TaskState.COMPLETE:
+        if change.action == "remove" or task.desired == TaskState.REMOVE:
             self._waiting.pop(task.id, None)
-        elif task.state == TaskState.PENDING and task.id not in self._waiting:
+        elif task.state == TaskState.PENDING and not task.status.error:
             self._waiting[task.id] = task
+            self._wake()
+        elif task.id in self._waiting and task.desired == TaskState.SHUTDOWN:
             self._wake()
 
     def _wake(self) -> None:
@@ -94,7 +96,7 @@ class Scheduler:
         for task in group:
             node = self._best(check, fitting)
             if node is None:
-                self._explain(task, check.explanation())
+                self._refuse(task, check.explanation())
             else:
                 self._assign(task, node)
 
@@ -120,7 +122,13 @@ class Scheduler:
         status = TaskStatus(TaskState.ASSIGNED, message, now())
         self._store.update(task, node_id=node.id, status=status)
 
-    def _explain(self, task: Task, reasons: str) -> None:
+    def _refuse(self, task: Task, reasons: str) -> None:
+        """Say why it waits; or, if nobody wants it any more, let it be over."""
+        if task.desired == TaskState.SHUTDOWN:
+            del self._waiting[task.id]
+            status = TaskStatus(TaskState.SHUTDOWN, task.status.message, now())
+            self._store.update(task, status=status)
+            return
         error = f"no suitable node ({reasons})" if reasons else "no suitable node"
         if task.status.error != error:
             status = TaskStatus(TaskState.PENDING, task.status.message, now(), error=error)

@@ -243,12 +243,14 @@ class Update:
     def _halt(self, task: Task) -> None:
         self._halted.set()
         reason = f"due to failure or early termination of task {task.id}"
-        if _rolling_back(self._service):
-            self._set_state("rollback_paused", f"rollback paused {reason}")
-        elif self._plan.failure_action == "rollback":
-            self._roll_back(f"update rolled back {reason}")
+        back = _rolling_back(self._service)
+        paused = "rollback_paused" if back else "paused"
+        if self._plan.failure_action != "rollback":
+            self._set_state(paused, f"update paused {reason}")
+        elif back:  # never roll a rollback back
+            self._set_state(paused, f"rollback paused {reason}")
         else:
-            self._set_state("paused", f"update paused {reason}")
+            self._roll_back(f"update rolled back {reason}")
 
     def _roll_back(self, message: str) -> None:
         service, status = self._service, self._service.update_status

@@ -1,5 +1,15 @@
-"""Real Docker Engines for tests: private, disposable, without a registry."""
+"""Docker Engines for tests, real and simulated: private, disposable, without a registry."""
 
 from tests.engines.engine import Engine, EngineFailed, missing_prerequisite
+from tests.engines.simulated import SimulatedEngine
+from tests.engines.waiting import Timeout, wait_for, wait_until
 
-__all__ = ["Engine", "EngineFailed", "missing_prerequisite"]
+__all__ = [
+    "Engine",
+    "EngineFailed",
+    "SimulatedEngine",
+    "Timeout",
+    "missing_prerequisite",
+    "wait_for",
+    "wait_until",
+]

@@ -16,7 +16,8 @@ import docker
 import requests.exceptions
 
 from tests.engines import images, leftovers
-from tests.engines.sandbox import ProcessId, Sandbox, Timeout, children, wait_until
+from tests.engines.sandbox import ProcessId, Sandbox, children
+from tests.engines.waiting import Timeout, wait_until
 
 PROGRAMS = ("dockerd", "containerd", "runc", "unshare", "nsenter", "setpriv", "busybox")
 API_VERSION = "1.41"

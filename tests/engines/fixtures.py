@@ -6,6 +6,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.engines.engine import Engine, missing_prerequisite
+from tests.engines.simulated import SimulatedEngine
 
 
 def require_engine() -> None:
@@ -39,4 +40,11 @@ def fragile_swarm_engine() -> Iterator[Engine]:
     """A real Swarm of the test's own, to freeze, kill and start again."""
     require_engine()
     with Engine(swarm=True) as engine:
+        yield engine
+
+
+@pytest.fixture(scope="session")
+def simulated_engine() -> Iterator[SimulatedEngine]:
+    """A simulated Swarm of one node, shared by the session."""
+    with SimulatedEngine() as engine:
         yield engine

@@ -11,7 +11,8 @@ import signal
 import tempfile
 from pathlib import Path
 
-from tests.engines.sandbox import ProcessId, wait_until
+from tests.engines.sandbox import ProcessId
+from tests.engines.waiting import wait_until
 
 CGROUPS = Path("/sys/fs/cgroup")
 PREFIX = "pilothouse-engine-"

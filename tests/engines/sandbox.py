@@ -7,10 +7,11 @@ its bridges, iptables rules, mounts and containers die with the namespaces' proc
 import os
 import signal
 import subprocess
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
+
+from tests.engines.waiting import wait_until
 
 # Paths that dockerd and containerd write to whatever their options say: hidden under empty tmpfs.
 HIDDEN_PATHS = ("/run", "/var/lib", "/etc/docker")
@@ -27,10 +28,6 @@ exec busybox sleep 2147483647
 """.format(hidden=" ".join(HIDDEN_PATHS))
 
 NEW_NAMESPACES = ("--net", "--mount", "--pid", "--uts", "--ipc", "--propagation", "private")
-
-
-class Timeout(Exception):
-    """A condition did not come true before its deadline."""
 
 
 @dataclass(frozen=True)
@@ -59,14 +56,6 @@ def start_time(pid: int) -> int:
     except (FileNotFoundError, ProcessLookupError):
         return 0
     return 0 if fields[0] == "Z" else int(fields[19])
-
-
-def wait_until(condition: Callable[[], bool], what: str, seconds: float = 30.0) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        if time.monotonic() > deadline:
-            raise Timeout(f"{what}: not within {seconds:g} s")
-        time.sleep(0.02)
 
 
 def children(pid: int) -> list[int]:
