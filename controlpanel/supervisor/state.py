@@ -5,6 +5,7 @@ import os
 import secrets
 import shutil
 import tempfile
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -38,6 +39,11 @@ class StateDirectory:
     @property
     def process_records(self) -> Path:
         return self.root / "processes.json"
+
+    @property
+    def environment(self) -> Path:
+        """What a command beside the running panel needs to find its database; see manage.py."""
+        return self.root / "environment"
 
     @property
     def beat_schedule(self) -> Path:
@@ -85,12 +91,22 @@ class StateDirectory:
         path = self.root / "secret-key"
         if path.exists() and (key := path.read_text().strip()):
             return key
-        draft = path.with_suffix(".new")
-        draft.unlink(missing_ok=True)
-        draft.touch(mode=0o600)
-        draft.write_text(secrets.token_urlsafe(50))
-        draft.replace(path)
+        _write_private(path, secrets.token_urlsafe(50))
         return path.read_text()
+
+    def note_environment(self, environment: Mapping[str, str]) -> None:
+        """Keep it for commands, until the panel stops."""
+        lines = (f"{name}={value}\n" for name, value in environment.items())
+        _write_private(self.environment, "".join(lines))
+
+
+def _write_private(path: Path, text: str) -> None:
+    """The whole file or none of it, at mode 0600 from the start."""
+    draft = path.with_suffix(".new")
+    draft.unlink(missing_ok=True)
+    draft.touch(mode=0o600)
+    draft.write_text(text)
+    draft.replace(path)
 
 
 def _make(directory: Path, mode: int) -> None:

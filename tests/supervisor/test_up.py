@@ -3,12 +3,16 @@
 import os
 import signal
 import socket
+import subprocess
+import sys
+import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from controlpanel.supervisor.records import Record
+from tests.run.stages import ROOT
 from tests.supervisor.panel import Panel, wait_for
 
 EVERY_PROCESS = {"web", "watcher", "worker", "beat", "simulator", "broker", "postgres"}
@@ -48,8 +52,21 @@ def test_the_first_run_offers_a_way_to_sign_in(panel: Panel) -> None:
     assert panel.page(links[0].removeprefix(panel.url)) == 200
 
 
+def test_a_command_beside_it_speaks_to_its_database(panel: Panel) -> None:
+    command = [sys.executable, "manage.py", "issue_token", "admin"]
+    issued = subprocess.run(
+        command, cwd=ROOT, env=panel.environment, capture_output=True, text=True, check=False
+    )
+    assert issued.stdout.startswith("ph_"), issued.stderr
+    header = {"Authorization": f"Bearer {issued.stdout.strip()}"}
+    request = urllib.request.Request(f"{panel.url}/api/v1/clusters", headers=header)
+    with urllib.request.urlopen(request, timeout=10) as answer:
+        assert answer.status == 200
+
+
 def test_secrets_and_logs_are_the_owners_alone(panel: Panel) -> None:
     assert (panel.state / "secret-key").stat().st_mode & 0o777 == 0o600
+    assert (panel.state / "environment").stat().st_mode & 0o777 == 0o600
     assert (panel.state / "log").stat().st_mode & 0o777 == 0o700
     assert (panel.state / "run" / "postgres").stat().st_mode & 0o777 == 0o700
 

@@ -48,7 +48,11 @@ def _run(state: StateDirectory, address: Address) -> None:
         say(f"supervisor: ended {name}, left over from an earlier run")
     address.refuse_taken_port()
     plan = make_plan(state, os.environ, settings.DOCKER_HOST)
-    asyncio.run(Supervisor(state, address, plan, _timings()).run())
+    state.note_environment(plan.environment)
+    try:
+        asyncio.run(Supervisor(state, address, plan, _timings()).run())
+    finally:
+        state.environment.unlink(missing_ok=True)
 
 
 def _timings() -> Timings:
