@@ -178,6 +178,12 @@ def when(moment: datetime | str | None) -> str:
 
 
 @register.filter
+def ahead(moment: datetime | None) -> bool:
+    """Whether a moment is still to come: an estimate that has passed tells nothing."""
+    return moment is not None and moment > timezone.now()
+
+
+@register.filter
 def exactly(moment: datetime | None) -> str:
     """A moment in full: for the audit trail."""
     return timezone.localtime(moment).strftime("%Y-%m-%d %H:%M:%S") if moment else "—"

@@ -52,12 +52,18 @@ function show() {
   }
 }
 
-// At most one reading of a part at a time, and one more if something came meanwhile.
-const refreshLater = new Map();
-function refreshSoon(selector, wait = 300) {
+// A part is read anew soon, but however much comes, not more often than CALM lets it.
+const SOON = 300; // ms
+const CALM = 2000; // ms between two readings
+const refreshLater = new Map(); // a part's selector → its timer
+const refreshed = new Map(); // a part's selector → when it was last read
+
+function refreshSoon(selector) {
   if (refreshLater.has(selector)) return;
+  const wait = Math.max(SOON, (refreshed.get(selector) ?? 0) + CALM - Date.now());
   refreshLater.set(selector, setTimeout(async () => {
     refreshLater.delete(selector);
+    refreshed.set(selector, Date.now());
     await refreshPart(selector).catch(() => {}); // the next frame tries again
     show();
   }, wait));
@@ -79,7 +85,7 @@ function take(text) {
   behind = Boolean(header.behind);
   if (html.trim()) admit(swapFragments(html));
   if (header.sequence !== undefined) sequence = header.sequence;
-  if (header.reload) refreshSoon("#main", 0);
+  if (header.reload) refreshSoon("#main");
   show();
 }
 

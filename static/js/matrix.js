@@ -1,16 +1,29 @@
 // The task matrix: click or focus shows a task beside it; arrow keys move between tasks.
 const WAIT = 120; // ms of focus before a task is asked for, so that moving through asks little
 let waiting = null;
-let shown = "";
+let shown = ""; // the address of the task beside the matrix
+let told = ""; // what its cell said of it
 
-function detail(link) {
-  if (!document.getElementById("task-detail") || shown === link.href) return;
-  shown = link.href;
-  for (const cell of document.querySelectorAll(".cell[aria-current]")) cell.removeAttribute("aria-current");
-  const id = link.pathname.match(/tasks\/([^/]+)\//)?.[1];
-  document.getElementById(`task-${id}`)?.setAttribute("aria-current", "true");
-  window.htmx.ajax("GET", link.href, { target: "#task-detail", swap: "outerHTML" });
+function cellOf(address) {
+  const id = new URL(address, location.href).pathname.match(/tasks\/([^/]+)\//)?.[1];
+  return document.getElementById(`task-${id}`);
 }
+
+function detail(address, again = false) {
+  if (!document.getElementById("task-detail") || (shown === address && !again)) return;
+  shown = address;
+  for (const cell of document.querySelectorAll(".cell[aria-current]")) cell.removeAttribute("aria-current");
+  const cell = cellOf(address);
+  cell?.setAttribute("aria-current", "true");
+  told = cell?.dataset.value ?? "";
+  window.htmx.ajax("GET", address, { target: "#task-detail", swap: "outerHTML" });
+}
+
+// The task beside the matrix moves with its cell.
+document.addEventListener("pilothouse:swapped", (event) => {
+  if (!shown || event.target.id !== "task-matrix") return;
+  if ((cellOf(shown)?.dataset.value ?? "") !== told) detail(shown, true);
+});
 
 document.addEventListener("click", (event) => {
   const link = event.target.closest("a.cell, a[data-task]");
@@ -18,13 +31,13 @@ document.addEventListener("click", (event) => {
   if (!document.getElementById("task-detail")) return;
   event.preventDefault();
   clearTimeout(waiting);
-  detail(link);
+  detail(link.href);
 });
 
 document.addEventListener("focusin", (event) => {
   const cell = event.target.closest?.("a.cell");
   clearTimeout(waiting);
-  if (cell) waiting = setTimeout(() => detail(cell), WAIT);
+  if (cell) waiting = setTimeout(() => detail(cell.href), WAIT);
 });
 
 // The cell above or below: the nearest one in the next row.

@@ -50,6 +50,7 @@ function morph(old, fresh) {
   window.htmx.process(element);
   refreshTimes(element);
   highlight(element, before);
+  element.dispatchEvent(new CustomEvent("pilothouse:swapped", { bubbles: true }));
 }
 
 // Swaps each top-level element in for the one with its id; returns those that the page lacks.

@@ -1,0 +1,164 @@
+"""Rules of every page in a real browser, on a simulated Swarm: reachable, readable, and honest."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, expect
+
+from tests.browser.operating import PASSWORD, Person
+from tests.supervisor.panel import Panel
+
+pytestmark = pytest.mark.browser
+
+AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
+RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+SERVICES = "/clusters/simulated/services/"
+WEB = f"{SERVICES}shop_web/"
+PAGES = [
+    "/",
+    "/operations/",
+    "/audit/",
+    "/account/",
+    "/account/password/",
+    "/clusters/new/",
+    "/clusters/simulated/",
+    SERVICES,
+    f"{SERVICES}?group=stack&sort=-replicas",
+    f"{SERVICES}?q=nothing+is+called+so",
+    WEB,
+    f"{WEB}logs/",
+    f"{WEB}configuration/",
+    f"{WEB}spec/",
+    f"{WEB}revisions/",
+    f"{WEB}operations/",
+    f"{WEB}scale/",
+    f"{WEB}update/",
+    f"{WEB}rollback/",
+    f"{WEB}restart/",
+    "/nowhere/",
+]
+
+
+@pytest.fixture(scope="module")
+def panel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Panel]:
+    running = Panel(tmp_path_factory.mktemp("panel") / "var", PILOTHOUSE_ADMIN_PASSWORD=PASSWORD)
+    try:
+        yield running.until_up()
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def person(browser: Browser, panel: Panel) -> Iterator[Person]:
+    # axe is put into the page by hand, which the page's own policy would not let through.
+    somebody = Person(browser, panel, bypass_csp=True)
+    yield somebody
+    somebody.context.close()
+
+
+def violations(person: Person) -> list[str]:
+    found: Any = person.page.evaluate("rules => axe.run(document, {runOnly: rules})", RULES)
+    return [f"{v['id']}: {v['nodes'][0]['html'][:200]}" for v in found["violations"]]
+
+
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_is_accessible_in_both_themes_and_widths(person: Person, path: str) -> None:
+    page = person.page
+    page.goto(person.panel.url + path)
+    page.evaluate(AXE)
+    for theme in ("light", "dark"):
+        page.emulate_media(color_scheme=theme, reduced_motion="reduce")
+        for width in (1440, 390):
+            page.set_viewport_size({"width": width, "height": 900})
+            assert violations(person) == [], (theme, width)
+            assert page.evaluate("document.documentElement.scrollWidth") <= width, (theme, width)
+
+
+@pytest.mark.parametrize("path", ["/", SERVICES, WEB, f"{WEB}logs/", f"{WEB}update/"])
+def test_a_page_keeps_to_its_own_policy(browser: Browser, panel: Panel, path: str) -> None:
+    person = Person(browser, panel)
+    said: list[str] = []
+    person.page.on("console", lambda message: said.append(message.text))
+    person.page.on("pageerror", lambda error: said.append(str(error)))
+    person.open(path)
+    person.context.close()
+    assert said == []
+
+
+def test_an_accessible_dialog_opens_and_gives_the_focus_back(person: Person) -> None:
+    page = person.open(WEB).page
+    page.evaluate(AXE)
+    person.act("Scale")
+    expect(page.get_by_label("Replicas")).to_be_focused()
+    assert violations(person) == []
+    page.keyboard.press("Escape")
+    expect(page.get_by_role("link", name="Scale", exact=True)).to_be_focused()
+
+
+def test_everything_is_reached_by_keys(person: Person) -> None:
+    page = person.open(SERVICES).page
+    page.keyboard.press("/")
+    expect(page.locator("main [name=q]")).to_be_focused()
+    page.keyboard.type("web")
+    expect(page.locator("tr[id^=service-]")).to_have_count(1)
+    assert page.url.endswith("?q=web")
+    page.keyboard.press("Control+k")
+    page.keyboard.type("scale shop_web")
+    expect(page.locator("#palette [aria-selected=true]")).to_contain_text("Scale shop_web")
+    page.keyboard.press("Enter")
+    expect(page.get_by_label("Replicas")).to_be_focused()
+
+
+def test_arrows_move_through_the_matrix_and_show_each_task(person: Person) -> None:
+    page = person.open(WEB).page
+    page.locator(".cells a.cell").first.focus()
+    expect(page.locator("#task-detail h2")).to_contain_text("shop_web.1")
+    page.keyboard.press("ArrowRight")
+    expect(page.locator("#task-detail h2")).to_contain_text("shop_web.2")
+
+
+def test_a_change_elsewhere_keeps_focus_and_open_menus(browser: Browser, person: Person) -> None:
+    page = person.open(WEB).page
+    page.locator("#tray > button").click()
+    cells = page.locator(".cells .cell-running")
+    before = cells.count()
+    other = Person(browser, person.panel).open(WEB)
+    other.act("Scale")
+    other.page.get_by_label("Replicas").fill(str(before + 2))
+    other.preview()
+    other.confirm("Scale")
+    expect(cells).to_have_count(before + 2)
+    expect(page.locator("#tray-panel")).to_be_visible()
+    other.context.close()
+    assert person.loads == 0
+
+
+def test_logs_are_lines_with_their_task_and_node(person: Person) -> None:
+    page = person.open(f"{WEB}logs/").page
+    expect(page.locator(".log-line").first).to_be_visible()
+    expect(page.locator(".log-tag").first).to_contain_text("shop_web.")
+    page.get_by_role("button", name="Pause").click()
+    expect(page.locator("[data-state-text]")).to_contain_text("Paused")
+
+
+def test_the_indicator_says_since_when_the_panel_is_away(browser: Browser, panel: Panel) -> None:
+    person = Person(browser, panel)
+    closed = {"now": False}
+
+    def between(socket: Any) -> None:
+        if closed["now"]:
+            socket.close()
+            return
+        server = socket.connect_to_server()
+        server.on_message(lambda text: socket.close() if closed["now"] else socket.send(text))
+
+    person.page.route_web_socket("**/live/?**", between)
+    live = person.open(SERVICES).page.locator("#live")
+    closed["now"] = True
+    expect(live).to_have_attribute("data-state", "stale")
+    expect(live).to_contain_text("Stale since")
+    closed["now"] = False
+    expect(live).to_have_attribute("data-state", "live")
+    person.context.close()
