@@ -207,20 +207,23 @@ class Hub:
         self, viewers: list[Viewer], touched: list[Touched] | None, sequence: int
     ) -> None:
         """Render once per topic and permission class; hand the result to all of them."""
+        if touched is None:
+            for viewer in viewers:
+                viewer.reload, viewer.sequence = True, sequence
+                viewer.wake.set()
+            return
         classes: dict[tuple[str, Hashable], list[Viewer]] = {}
         for viewer in viewers:
-            if touched is None:
-                viewer.reload = True
-                viewer.wake.set()
-            else:
-                for topic in viewer.topics:
-                    classes.setdefault((topic, viewer.rights), []).append(viewer)
+            for topic in viewer.topics:
+                classes.setdefault((topic, viewer.rights), []).append(viewer)
+        left = {viewer: len(viewer.topics) for viewer in viewers}
         for (topic, _), members in classes.items():
             fragments = await self._rendered(members[0].user, topic, touched)
             for viewer in members:
+                left[viewer] -= 1
+                if not left[viewer]:  # only now: a frame may have left between two topics
+                    viewer.sequence = sequence
                 viewer.put(fragments)
-        for viewer in viewers:  # only now: a frame may have left between two topics
-            viewer.sequence = sequence
 
     async def _rendered(self, user: Any, topic: str, touched: list[Touched] | None) -> Fragments:
         """A fragment that cannot be rendered must not end the live path of all the others."""

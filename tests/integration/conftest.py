@@ -9,7 +9,7 @@ from tests.contract.swarm_api import SwarmApi
 from tests.engines import Engine, SimulatedEngine
 from tests.engines.fixtures import fragile_swarm_engine, plain_engine, swarm_engine
 from tests.integration.panel import Panel
-from tests.integration.processes import Processes, database_url
+from tests.integration.processes import Processes, environment
 from tests.servers.fixtures import rabbitmq_url, redis_url
 
 __all__ = ["fragile_swarm_engine", "plain_engine", "rabbitmq_url", "redis_url", "swarm_engine"]
@@ -44,6 +44,6 @@ def _beside(url: str) -> Iterator[Panel]:
 @pytest.fixture
 def processes(transactional_db: None, tmp_path: Path) -> Iterator[Processes]:
     """Processes of the panel on the test's database, ended before its rows go."""
-    started = Processes(tmp_path, {"DATABASE_URL": database_url()})
+    started = Processes(tmp_path, environment())
     yield started
     started.end()

@@ -7,14 +7,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+from django.conf import settings
 from django.db import connection
 
+from controlpanel.supervisor.plan import panel_commands
+
 ROOT = Path(__file__).resolve().parents[2]
-BIN = Path(sys.executable).parent
-MANAGE = (sys.executable, "manage.py")
-CELERY = (str(BIN / "celery"), "-A", "controlpanel")
-WORKER = (*CELERY, "worker", "--pool", "threads", "--concurrency", "2")
-BEAT = (*CELERY, "beat", "--schedule")
 
 
 class Process:
@@ -73,14 +71,23 @@ class Processes:
         return process
 
     def worker(self) -> Process:
-        return self.start(*WORKER)
+        return self._panel("worker")
 
     def beat(self) -> Process:
-        return self.start(*BEAT, str(self.folder / f"beat-{len(self._started)}"))
+        return self._panel("beat")
 
     def watcher(self) -> Process:
         # Whatever engine the machine itself has is none of ours.
-        return self.start(*MANAGE, "watch", DOCKER_HOST="unix:///nonexistent.sock")
+        return self._panel("watcher", DOCKER_HOST="unix:///nonexistent.sock")
+
+    def web(self, port: int) -> Process:
+        return self._panel("web", port)
+
+    def _panel(self, name: str, port: int = 0, **environment: str) -> Process:
+        """One of the panel's four, by the command of `make run`."""
+        schedule = self.folder / f"beat-{len(self._started)}"
+        arguments = panel_commands("127.0.0.1", port, schedule)[name]
+        return self.start(sys.executable, *arguments, **environment)
 
     def logs(self) -> str:
         return "\n".join(p.log.read_text(errors="replace")[-3000:] for p in self._started)
@@ -88,6 +95,11 @@ class Processes:
     def end(self) -> None:
         for process in self._started:
             process.kill()
+
+
+def environment() -> dict[str, str]:
+    """What makes a process part of the panel that the test is part of."""
+    return {"DATABASE_URL": database_url(), "PILOTHOUSE_SECRET_KEY": settings.SECRET_KEY}
 
 
 def database_url() -> str:

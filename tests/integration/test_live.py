@@ -1,0 +1,334 @@
+"""The live path's last steps: a real web process, real sockets, and what reaches whom."""
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from django.conf import settings
+from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
+from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.sessions.models import Session
+from django.db import connection, transaction
+from websockets.exceptions import ConnectionClosed, InvalidStatus
+from websockets.sync.client import ClientConnection, connect
+
+from access.models import Grant, User
+from access.operations import announce_revoked
+from access.policy import Role
+from clusters.models import Cluster, Service
+from live import changes
+from live.changes import Touched
+from live.models import Change
+from tests.engines import wait_until
+from tests.integration.panel import user
+from tests.integration.processes import Processes, database_url, environment
+from tests.integration.relay import Relay
+from tests.servers.daemon import free_port
+
+NOW = datetime(2026, 1, 1, tzinfo=UTC)
+
+
+@dataclass
+class Web:
+    """A web process, and the pages that are open in it."""
+
+    port: int
+    opened: ExitStack = field(default_factory=ExitStack)
+
+    @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    def open(self, who: User | None, *topics: str, since: int = 0, **options: Any) -> "Viewer":
+        query = "&".join([f"since={since}", *(f"topics={topic}" for topic in topics)])
+        headers = {"Cookie": f"{settings.SESSION_COOKIE_NAME}={_session_of(who)}"} if who else {}
+        origin = options.pop("origin", self.origin)
+        url = f"ws://127.0.0.1:{self.port}/live/?{query}"
+        options = {"origin": origin, "close_timeout": 0.5, **options}
+        link = connect(url, additional_headers=headers, **options)
+        return Viewer(self.opened.enter_context(link))
+
+
+def _session_of(who: User) -> str:
+    session = SessionStore()
+    session[SESSION_KEY] = str(who.pk)
+    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
+    session[HASH_SESSION_KEY] = who.get_session_auth_hash()
+    session.save()
+    return str(session.session_key)
+
+
+@dataclass
+class Viewer:
+    """One open page: what it has been sent so far."""
+
+    socket: ClientConnection
+    sequence: int = 0
+    html: list[str] = field(default_factory=list)
+    reload: bool = False
+    behind: list[bool] = field(default_factory=list)
+
+    def read(self, timeout: float = 15) -> None:
+        """Take in one frame."""
+        header, _, html = str(self.socket.recv(timeout)).partition("\n")
+        told = json.loads(header)
+        self.sequence = told["sequence"]
+        self.reload |= told["reload"]
+        self.behind.append(told.get("behind", False))
+        if html:
+            self.html.append(html)
+
+    def read_until(self, sequence: int) -> "Viewer":
+        while self.sequence < sequence:
+            self.read()
+        return self
+
+    def read_until_behind(self, behind: bool) -> None:
+        while self.behind[-1:] != [behind]:
+            self.read()
+
+    def count(self, text: str) -> int:
+        return sum(html.count(text) for html in self.html)
+
+    def close_code(self) -> int:
+        """Read until the server closes; the code it gave."""
+        try:
+            while True:
+                self.read()
+        except ConnectionClosed as closed:
+            assert closed.rcvd is not None
+            return closed.rcvd.code
+
+
+@pytest.fixture(scope="module")
+def web_process(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
+    processes = Processes(tmp_path_factory.mktemp("web"), environment())
+    yield _started(processes)
+    processes.end()
+
+
+@pytest.fixture
+def web(web_process: Web, transactional_db: None) -> Iterator[Web]:
+    """A web process that answers, and in which nobody looks at anything."""
+    yield web_process
+    web_process.opened.close()
+
+
+def _started(processes: Processes) -> Web:
+    web = Web(free_port())
+    processes.web(web.port)
+
+    def answers() -> bool:
+        try:
+            socket.create_connection(("127.0.0.1", web.port), timeout=1).close()
+        except OSError:
+            return False
+        return True
+
+    wait_until(answers, "the web process answers", 30)
+    return web
+
+
+@pytest.fixture(autouse=True)
+def shop(transactional_db: None) -> Service:
+    """A service in the rows; no engine is needed to look at it."""
+    cluster = Cluster.objects.create(name="lab")
+    return _service(cluster, "s1", "web", stack="shop")
+
+
+def _service(cluster: Cluster, key: str, name: str, stack: str = "") -> Service:
+    seen = {"version": 1, "spec": {}, "template_hash": "", "created_at": NOW, "updated_at": NOW}
+    shown = {"image": "lab/web:1", "mode": "replicated", "health": "running"}
+    return Service.objects.create(
+        cluster=cluster, engine_id=key, name=name, stack=stack, **seen, **shown
+    )
+
+
+def _touch(service: Service, error: str) -> int:
+    """Change a row as the watcher does: in one transaction with its number."""
+    with transaction.atomic():
+        Service.objects.filter(pk=service.pk).update(last_error=error)
+        touched = Touched("lab", "service", service.engine_id, stack=service.stack)
+        return changes.record([touched])
+
+
+# --- Delivery ------------------------------------------------------------------------------------
+
+
+def test_a_change_reaches_every_viewer_once(web: Web, shop: Service) -> None:
+    kim, sam = user("kim"), user("sam", Role.VIEWER)
+    viewers = [web.open(who, "services:lab") for who in (kim, kim, sam)]
+    for number in range(3):
+        last = _touch(shop, f"error-{number}.")
+        for viewer in viewers:
+            viewer.read_until(last)
+            rows = [html for html in viewer.html if f"error-{number}." in html]
+            assert len(rows) == 1
+            assert not viewer.reload
+
+
+def test_a_viewer_that_was_away_gets_exactly_what_it_missed(web: Web, shop: Service) -> None:
+    who = user()
+    blog = _service(shop.cluster, "s2", "blog")
+    staying = web.open(who, "services:lab")
+    first = web.open(who, "services:lab").read_until(_touch(shop, "before."))
+    first.socket.close()
+    last = _touch(blog, "meanwhile.")
+    staying.read_until(last)
+    again = web.open(who, "services:lab", since=first.sequence).read_until(last)
+    assert again.count('id="service-s2"') == 1
+    assert again.count('id="service-s1"') == 0, "what it has it does not get again"
+    assert not again.reload
+
+
+def test_a_viewer_that_was_away_too_long_is_told_to_reload(web: Web, shop: Service) -> None:
+    for number in range(4):
+        last = _touch(shop, str(number))
+    Change.objects.filter(sequence__lt=last).delete()
+    viewer = web.open(user(), "services:lab", since=1).read_until(last)
+    assert viewer.reload
+    assert viewer.html == []
+
+
+def test_a_viewer_that_joins_in_a_storm_misses_nothing(web: Web, shop: Service) -> None:
+    who = user()
+    web.open(who, "services:lab")
+    viewers = []
+    for number in range(40):
+        last = _touch(shop, f"error-{number}.")
+        blog = _service(shop.cluster, f"b{number}", f"blog-{number}")
+        since = changes.current()
+        last = _touch(blog, "x")
+        viewers.append((web.open(who, "services:lab", since=since), f'id="service-b{number}"'))
+    for viewer, own in viewers:
+        viewer.read_until(last)
+        assert viewer.count(own) == 1
+
+
+def test_a_slow_viewer_gets_the_newest_and_not_a_queue(web: Web, shop: Service) -> None:
+    unread = {"max_queue": 1, "compression": None}
+    slow = web.open(user(), "services:lab", **unread)
+    quick = web.open(user("sam"), "services:lab")
+    for number in range(60):
+        last = _touch(shop, f"error-{number}." + "x" * 200_000)
+        quick.read_until(last)
+    slow.read_until(last)
+    assert quick.count('id="service-s1"') == 60
+    assert slow.count('id="service-s1"') < 60, "what was overtaken is not sent"
+    assert "error-59." in slow.html[-1] + slow.html[-2]
+
+
+def test_a_service_that_is_gone_is_taken_off_the_page(web: Web, shop: Service) -> None:
+    viewer = web.open(user(), "services:lab")
+    with transaction.atomic():
+        Service.objects.all().delete()
+        last = changes.record([Touched("lab", "service", "s1")])
+    viewer.read_until(last)
+    assert viewer.count("data-live-remove") == 1
+
+
+# --- Who may see it ------------------------------------------------------------------------------
+
+
+def test_a_viewer_of_another_scope_gets_nothing(web: Web, shop: Service) -> None:
+    blogger = user("blogger", Role.OPERATOR, cluster="lab", stack="blog")
+    stranger = user("stranger", Role.ADMIN, cluster="elsewhere")
+    nobody = User.objects.create(username="nobody")
+    topics = ("services:lab", "service:lab:s1", "overview", "operations")
+    viewers = [web.open(who, *topics) for who in (blogger, stranger, nobody)]
+    last = _touch(shop, "the-secret-error.")
+    for viewer in viewers:
+        viewer.read_until(last)
+        assert viewer.count("the-secret-error") == 0
+        assert viewer.count("lab/web:1") == 0
+
+
+def test_nobody_signed_in_gets_nothing(web: Web, shop: Service) -> None:
+    anonymous = web.open(None, "services:lab")
+    _touch(shop, "x")
+    assert anonymous.close_code() == 4401
+    assert anonymous.html == []
+
+
+@pytest.mark.parametrize("origin", ["http://evil.example.net", "null", None])
+def test_a_foreign_page_cannot_open_a_socket_in_our_users_name(web: Web, origin: str) -> None:
+    with pytest.raises(InvalidStatus) as refused:
+        web.open(user(), "services:lab", origin=origin)
+    assert refused.value.response.status_code == 403
+
+
+@pytest.mark.parametrize(
+    ("how", "code"),
+    [("grant", 4403), ("more", 4403), ("disabled", 4401), ("signed-out", 4401)],
+)
+def test_rights_that_end_or_change_close_an_idle_socket(web: Web, how: str, code: int) -> None:
+    kim = user("kim")
+    other = web.open(user("sam"), "services:lab")
+    viewer = web.open(kim, "services:lab")
+    viewer.read()
+    if how == "grant":
+        Grant.objects.filter(user=kim).delete()
+    elif how == "more":
+        Grant.objects.create(user=kim, role=Role.ADMIN)
+    elif how == "disabled":
+        User.objects.filter(pk=kim.pk).update(is_active=False)
+    else:
+        keys = [s.session_key for s in Session.objects.all() if _is_of(s, kim)]
+        Session.objects.filter(session_key__in=keys).delete()
+    with transaction.atomic():
+        announce_revoked(kim)
+    assert viewer.close_code() == code
+    other.read()
+    assert other.socket.protocol.state.name == "OPEN"
+
+
+def _is_of(session: Session, who: User) -> bool:
+    return str(session.get_decoded().get(SESSION_KEY)) == str(who.pk)
+
+
+def test_rights_that_end_without_a_word_close_it_as_well(web: Web) -> None:
+    """Somebody changed a row by hand: the look at every second finds it."""
+    viewer = web.open(user("kim"), "services:lab")
+    viewer.read()
+    Grant.objects.all().delete()
+    assert viewer.close_code() == 4403
+
+
+# --- The database is cut off ---------------------------------------------------------------------
+
+
+@pytest.fixture
+def bridge(tmp_path: Path) -> Iterator[Relay]:
+    """The web process's way to the database."""
+    real = Path(str(connection.settings_dict["HOST"])) / ".s.PGSQL.5432"
+    with Relay(real, tmp_path / ".s.PGSQL.5432") as relay:
+        yield relay
+
+
+def test_a_cut_database_is_told_and_nothing_is_lost(
+    processes: Processes, bridge: Relay, tmp_path: Path, shop: Service
+) -> None:
+    who, name = user(), database_url().rpartition("/")[2]
+    processes.environment["DATABASE_URL"] = f"postgres://postgres@/{tmp_path}/{name}"
+    web = _started(processes)
+    with web.opened:
+        _is_cut_and_restored(web.open(who, "services:lab"), bridge, shop)
+
+
+def _is_cut_and_restored(viewer: Viewer, bridge: Relay, shop: Service) -> None:
+    viewer.read_until(_touch(shop, "before."))
+    bridge.cut()
+    viewer.read_until_behind(True)
+    last = _touch(shop, "meanwhile.")
+    bridge.restore()
+    viewer.read_until(last)
+    assert viewer.count("meanwhile.") > 0
+    viewer.read_until_behind(False)
+    assert not viewer.reload
+    assert viewer.read_until(_touch(shop, "after.")).count("after.") > 0
