@@ -142,8 +142,7 @@ class Logs {
   row(line) {
     const row = document.createElement("div");
     row.className = `log-line log-${line.stream === "stderr" ? "stderr" : "stdout"}`;
-    const light = document.documentElement.dataset.bsTheme === "dark" ? "70%" : "32%";
-    row.style.setProperty("--hue", `hsl(${hue(line.task + line.node)} 60% ${light})`);
+    row.style.setProperty("--angle", hue(line.task + line.node));
     const time = document.createElement("time");
     time.dateTime = line.at;
     time.title = line.at;

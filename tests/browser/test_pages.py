@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.operating import PASSWORD, Person
+from tests.browser.operating import PASSWORD, PATIENCE, Person
 from tests.supervisor.panel import Panel
 
 pytestmark = pytest.mark.browser
@@ -157,8 +157,8 @@ def test_the_indicator_says_since_when_the_panel_is_away(browser: Browser, panel
     person.page.route_web_socket("**/live/?**", between)
     live = person.open(SERVICES).page.locator("#live")
     closed["now"] = True
-    expect(live).to_have_attribute("data-state", "stale")
+    expect(live).to_have_attribute("data-state", "stale", timeout=PATIENCE)
     expect(live).to_contain_text("Stale since")
     closed["now"] = False
-    expect(live).to_have_attribute("data-state", "live")
+    expect(live).to_have_attribute("data-state", "live", timeout=PATIENCE)
     person.context.close()
