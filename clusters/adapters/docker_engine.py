@@ -212,9 +212,13 @@ def _negotiate(client: docker.APIClient, address: str) -> None:
     """
     answer = client.get(f"{client.base_url}/version", timeout=client.timeout)
     client._raise_for_status(answer)
-    theirs = answer.json()
-    version = theirs["ApiVersion"]
-    if _number(version) < OLDEST_API:
+    try:
+        theirs = answer.json()
+        version = theirs["ApiVersion"]
+        number = _number(version)
+    except (ValueError, LookupError, TypeError, AttributeError) as error:
+        raise EngineUnreachable(f"{address} answers, but is no Docker Engine.") from error
+    if number < OLDEST_API:
         raise EngineUnsupported(
             f"{address} runs Docker Engine {theirs.get('Version', '?')} (API {version}), which is"
             f" too old: Pilothouse needs API {OLDEST_API[0]}.{OLDEST_API[1]} (Engine 19.03)"
