@@ -17,7 +17,6 @@ from simulator.store import Change, Store
 REPLAYED = 256
 # A listener that reads too slowly loses events; it is never told.
 LISTENER_BACKLOG = 1024
-ACTIONS = {"create": "create", "update": "update", "remove": "remove"}
 
 Attributes = dict[str, str]
 
@@ -83,11 +82,10 @@ class Events:
         """Lose the next events, as an engine does to a listener that stalls."""
         self._to_drop = count
 
-    def emit(self, kind: str, action: str, actor: str, attributes: Attributes, scope: str) -> None:
+    def emit(self, event: Event) -> None:
         if self._to_drop > 0:
             self._to_drop -= 1
             return
-        event = Event(kind, action, actor, attributes, scope, now())
         self._recent.append(event)
         for listener in self._listeners:
             listener.tell(event)
@@ -100,7 +98,9 @@ class Events:
         attributes = {"name": _name(record)}
         if change.action == "update" and change.before is not None:
             attributes |= _differences(change.before, record)
-        self.emit(kind, ACTIONS[change.action], record.id, attributes, "swarm")
+        # The moment of the write, which a client may have seen before the event.
+        moment = now() if change.action == "remove" else record.updated
+        self.emit(Event(kind, change.action, record.id, attributes, "swarm", moment))
 
     def container(self, action: str, task: Task, attributes: Attributes) -> None:
         """A container event, if the container is on the node that this API speaks for."""
@@ -120,7 +120,8 @@ class Events:
             "name": name,
             **attributes,
         }
-        self.emit("container", action, task.status.container_id, everything, "local")
+        container = task.status.container_id
+        self.emit(Event("container", action, container, everything, "local", now()))
 
 
 _KINDS: dict[type[Record], str] = {

@@ -27,9 +27,9 @@ async def events(request: web.Request) -> web.StreamResponse:
     response = await _begin(request, "application/json")
     listener = swarm.events.listen()
     try:
-        if since is not None:
+        if since is not None or until is not None:
             for event in swarm.events.recent():
-                if event.moment >= since and (until is None or event.moment <= until):
+                if (since or 0) <= event.moment <= (until or event.moment):
                     await _send_event(response, event, filters)
         while until is None or now() < until:
             left = None if until is None else (until - now()) / NANOSECONDS

@@ -188,14 +188,26 @@ def test_events_come_live(swarm: SwarmApi) -> None:
     stream.close()
 
 
-def test_a_stream_without_since_replays_nothing(swarm: SwarmApi) -> None:
-    swarm.create(replicas=0)
+def test_a_stream_that_has_only_an_end_replays_what_is_remembered(swarm: SwarmApi) -> None:
+    since = time.time()
+    service_id = swarm.create(replicas=0)
+    wait_told(swarm, since, service_id, [("create", {})])
 
     response = swarm.docker.get(
         f"{swarm.docker.base_url}/events", params={"until": f"{time.time():.9f}"}, timeout=10
     )
 
-    assert response.text == ""
+    assert service_id in response.text
+
+
+def test_a_stream_without_since_and_until_replays_nothing(swarm: SwarmApi) -> None:
+    swarm.create(replicas=0)
+    stream = swarm.docker.events(filters={"type": "secret"}, decode=True)
+    name = unique("secret")
+    swarm.post("/secrets/create", {"Name": name, "Data": "eA=="})
+
+    assert next(stream)["Actor"]["Attributes"]["name"] == name
+    stream.close()
 
 
 def test_events_can_be_filtered_by_type_and_service(swarm: SwarmApi) -> None:

@@ -94,8 +94,9 @@ class Engine:
 
     def start(self) -> None:
         """Start dockerd (again) and wait until it answers."""
-        socket = self.directory / "docker.sock"
-        socket.unlink(missing_ok=True)
+        # In its small namespace a dead containerd's number may soon be another process's.
+        for stale in ("docker.sock", "dockerd.pid", "exec/containerd/containerd.pid"):
+            (self.directory / stale).unlink(missing_ok=True)
         self._daemon = self._sandbox.popen(self._command(), self.directory / "dockerd.log")
         try:
             wait_until(self._answers, "dockerd answers", 60)
@@ -132,22 +133,29 @@ class Engine:
         self._dockerd().signal(signal.SIGSTOP)
 
     def thaw(self) -> None:
-        self._dockerd().signal(signal.SIGCONT)
+        # nsenter stops itself when its child stops: wake both.
+        for process in (ProcessId.of(self._running_daemon().pid), self._dockerd()):
+            process.signal(signal.SIGCONT)
 
     def kill(self) -> None:
-        """SIGKILL dockerd alone; its containers run on. `start` brings it back."""
-        self._dockerd().signal(signal.SIGKILL)
+        """SIGKILL dockerd and its containerd; the containers run on. `start` brings it back."""
+        dockerd = self._dockerd()
+        containerd = [ProcessId.of(pid) for pid in children(dockerd.pid)]
+        for process in (dockerd, *containerd):
+            process.signal(signal.SIGKILL)
+        wait_until(lambda: not any(p.alive() for p in containerd), "containerd is dead", 10)
         self._reap()
 
     def power_off(self) -> None:
         """Everything dies at once, as on a power failure; the disk stays. See `power_on`."""
         self._sandbox.kill()
+        if self._daemon is not None:
+            self._daemon.send_signal(signal.SIGCONT)  # frozen, it would never notice
         self._reap()
 
     def power_on(self) -> None:
         self._sandbox.start()
         leftovers.record(self.directory, self._sandbox.init)
-        (self.directory / "dockerd.pid").unlink(missing_ok=True)
         self.start()
 
     def stop(self) -> None:
@@ -155,10 +163,15 @@ class Engine:
         self.power_off()
         leftovers.remove(self.directory)
 
-    def _dockerd(self) -> ProcessId:
-        pids = children(self._daemon.pid) if self._daemon else []
-        if not pids:
+    def _running_daemon(self) -> subprocess.Popen[bytes]:
+        if self._daemon is None:
             raise EngineFailed(f"the engine in {self.directory} is not running")
+        return self._daemon
+
+    def _dockerd(self) -> ProcessId:
+        pids = children(self._running_daemon().pid)
+        if not pids:
+            raise EngineFailed(f"dockerd in {self.directory} has ended:\n{self.log_tail()}")
         return ProcessId.of(pids[0])
 
     def _reap(self) -> None:
