@@ -18,6 +18,7 @@ from access.requests import actor_of
 from clusters import contexts, selectors
 from clusters.changes import Restart, Resume, ServiceChange
 from clusters.forms import services as forms
+from clusters.forms.update import UpdateForm
 from clusters.models import Operation, Service
 from clusters.operations.requests import ACTIONS, Preview, preview
 from clusters.operations.requests import request as request_change
@@ -28,7 +29,7 @@ from clusters.views.finding import find_service
 
 FORMS: dict[str, type[forms.ServiceForm]] = {
     Operation.Kind.SCALE: forms.ScaleForm,
-    Operation.Kind.UPDATE: forms.UpdateForm,
+    Operation.Kind.UPDATE: UpdateForm,
     Operation.Kind.ROLLBACK: forms.RollbackForm,
     Operation.Kind.RESTART: forms.RestartForm,
     Operation.Kind.RESUME: forms.ResumeForm,

@@ -7,7 +7,7 @@ from django.test import Client
 
 from access.policy import Role
 from clusters.models import Cluster, Operation, Service
-from clusters.templatetags import swarm
+from clusters.templatetags import looks
 from tests.unit.panel import make_cluster, make_service, make_user
 
 pytestmark = [
@@ -186,9 +186,9 @@ def test_a_failed_operation_is_asked_for_again_with_the_same_change(
 
 
 def test_every_state_has_a_shape_and_a_word_of_its_own() -> None:
-    for kind, looks in swarm.LOOKS.items():
-        words = [look.word for look in looks.values()]
+    for kind, of_kind in looks.LOOKS.items():
+        words = [look.word for look in of_kind.values()]
         assert len(set(words)) >= len(words) - 1, kind  # a node and its availability share one
-        assert all(look.icon and look.word for look in looks.values())
-    assert set(swarm.LOOKS["operation"]) == set(Operation.State.values)
-    assert set(swarm.LOOKS["cluster"]) == set(Cluster.State.values)
+        assert all(look.icon and look.word for look in of_kind.values())
+    assert set(looks.LOOKS["operation"]) == set(Operation.State.values)
+    assert set(looks.LOOKS["cluster"]) == set(Cluster.State.values)
