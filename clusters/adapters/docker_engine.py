@@ -43,7 +43,11 @@ class DockerEngine:
         self._connection = connection
         self._order = list(connection.addresses)
         self._clients: dict[str, docker.APIClient] = {}
-        self._tunnels: dict[str, SSHTunnel] = {}
+        self._tunnels = {
+            address: SSHTunnel(address, connection.timeout)
+            for address in connection.addresses
+            if address.startswith("ssh://")
+        }
         self._errors: dict[str, str] = {}
         self._files = TLSFiles(connection.tls) if connection.tls else None
         self._lock = threading.Lock()
@@ -151,15 +155,19 @@ class DockerEngine:
 
     def _client(self, address: str) -> docker.APIClient:
         with self._lock:
-            if address not in self._clients:
-                self._clients[address] = self._connect(address)
-            return self._clients[address]
+            if address in self._clients:
+                return self._clients[address]
+        client = self._connect(address)  # unlocked: an address that hangs must not hold up threads
+        with self._lock:
+            kept = self._clients.setdefault(address, client)
+        if kept is not client:
+            client.close()
+        return kept
 
     def _connect(self, address: str) -> docker.APIClient:
         base, tls = address, None
         if address.startswith("ssh://"):
-            tunnel = self._tunnels.setdefault(address, SSHTunnel(address, self._connection.timeout))
-            base = f"unix://{tunnel.socket()}"
+            base = f"unix://{self._tunnels[address].socket()}"
         elif self._files:
             base, tls = address.replace("tcp://", "https://", 1), self._files.for_docker_py()
         client = docker.APIClient(
