@@ -157,13 +157,14 @@ def tally(service: Raw, tasks: Sequence[Raw], ready_nodes: Iterable[str]) -> Tal
     ]
     running = sum(1 for t in wanted if _state(t) == "running" and t.get("NodeID") in ready)
     desired = _desired(service, wanted)
-    failed = max((t for t in tasks if _state(t) in FAILED), key=_state_at, default=None)
+    troubled = [t for t in tasks if _state(t) in FAILED or waits_in_vain(t)]
+    newest = max(troubled, key=lambda task: (waits_in_vain(task), _state_at(task)), default=None)
     return Tally(
         running=running,
         desired=desired,
         health=_health(service, tasks, wanted, running, desired),
-        last_error=_error_of(failed) if failed else "",
-        last_error_at=moment(_state_at(failed)) if failed else None,
+        last_error=_error_of(newest) if newest else "",
+        last_error_at=moment(_state_at(newest)) if newest else None,
     )
 
 
@@ -173,6 +174,11 @@ def _state(task: Raw) -> str:
 
 def _state_at(task: Raw) -> str:
     return str((task.get("Status") or {}).get("Timestamp") or task["CreatedAt"])
+
+
+def waits_in_vain(task: Raw) -> bool:
+    """Whether the scheduler found no node for the task: its Err says why."""
+    return _state(task) == "pending" and bool((task.get("Status") or {}).get("Err"))
 
 
 def _error_of(task: Raw) -> str:
@@ -213,10 +219,7 @@ def _settled(service: Raw, tasks: Sequence[Raw], desired: int) -> Health:
 def _short(tasks: Sequence[Raw], wanted: Sequence[Raw]) -> Health:
     """Why fewer tasks run than are wanted: the newest of each missing slot tells."""
     waiting = [task for task in wanted if _state(task) != "running"]
-    if any(
-        _state(t) in ("new", "pending", "allocated") and _error_of(t).startswith("no suitable")
-        for t in waiting
-    ):
+    if any(waits_in_vain(task) for task in waiting):
         return Health.PENDING
     slots = {_slot(task) for task in waiting}
     if any(_state(t) in FAILED and (not slots or _slot(t) in slots) for t in tasks):

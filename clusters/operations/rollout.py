@@ -70,7 +70,7 @@ def _desired(service: Raw, wanted: Sequence[Raw]) -> int:
 
 def _error(tasks: Sequence[Raw], since: datetime | None) -> str:
     """The newest failure in the task's own words, with its slot and exit code if it has them."""
-    in_trouble = [t for t in tasks if _failed_since(t, since) or _waits_in_vain(t)]
+    in_trouble = [t for t in tasks if _failed_since(t, since) or readings.waits_in_vain(t)]
     if not in_trouble:
         return ""
     newest = max(in_trouble, key=lambda t: str(t["Status"].get("Timestamp", "")))
@@ -83,7 +83,3 @@ def _failed_since(task: Raw, since: datetime | None) -> bool:
     made = readings.moment(task["CreatedAt"])
     recent = since is None or made is None or made >= since
     return recent and _state(task) in readings.FAILED
-
-
-def _waits_in_vain(task: Raw) -> bool:
-    return _state(task) == "pending" and bool(task["Status"].get("Err"))

@@ -61,8 +61,11 @@ def test_a_failure_in_a_slot_that_runs_again_is_history() -> None:
     )
 
 
-def test_a_task_that_finds_no_node_is_pending() -> None:
-    assert _health(_three(task("pending", error=PENDING_ERROR))) == Health.PENDING
+def test_a_task_that_finds_no_node_is_pending_and_says_why() -> None:
+    failed = task("failed", slot=1, desired="shutdown", error="x", at="2026-01-01T00:09:00Z")
+    tasks = [failed, *_three(task("pending", error=PENDING_ERROR))]
+    tally = readings.tally(service(), tasks, ["n1"])
+    assert (tally.health, tally.last_error) == (Health.PENDING, PENDING_ERROR)
 
 
 def test_a_task_that_just_waits_is_starting() -> None:
