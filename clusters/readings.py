@@ -42,6 +42,20 @@ def moment(text: str | None) -> datetime | None:
     return datetime.fromisoformat(f"{head}.{fraction[:6].ljust(6, '0')}+00:00")
 
 
+def storable(value: Any) -> Any:
+    """The value without NUL, which an engine takes in a label or an error and PostgreSQL does not.
+
+    One such service must not keep the whole cluster from being stored.
+    """
+    if isinstance(value, str):
+        return value.replace("\0", "\ufffd")
+    if isinstance(value, dict):
+        return {storable(key): storable(inner) for key, inner in value.items()}
+    if isinstance(value, list):
+        return [storable(inner) for inner in value]
+    return value
+
+
 def stack_of(labels: dict[str, str] | None) -> str:
     return (labels or {}).get(STACK_LABEL, "")[:64]
 

@@ -157,7 +157,8 @@ class Store:
             with transaction.atomic():
                 lease.hold(self.cluster.pk, self.token, seen=True)
                 rows = [
-                    model(cluster=self.cluster, engine_id=key, **fields[key]) for key in differing
+                    model(cluster=self.cluster, engine_id=key, **readings.storable(fields[key]))
+                    for key in differing
                 ]
                 _upsert(model, rows)
                 model._default_manager.filter(cluster=self.cluster, engine_id__in=gone).delete()
@@ -217,11 +218,11 @@ class _Batch:
     def add_service(
         self, raw: Raw, tally: readings.Tally, stack: str, *, new_version: bool
     ) -> None:
-        self._services.append((raw, tally, new_version))
+        self._services.append((readings.storable(raw), tally, new_version))
         self.touch("service", raw["ID"], stack=stack)
 
     def add_task(self, raw: Raw, service_id: str, stack: str) -> None:
-        self._tasks.append(raw)
+        self._tasks.append(readings.storable(raw))
         self.touch("task", raw["ID"], service_id, stack)
 
     def remove_task(self, task_id: str, service_id: str, stack: str) -> None:
@@ -263,7 +264,7 @@ def _tallied(tally: readings.Tally) -> dict[str, Any]:
         "running": tally.running,
         "desired": tally.desired,
         "health": tally.health,
-        "last_error": tally.last_error,
+        "last_error": readings.storable(tally.last_error),
         "last_error_at": tally.last_error_at,
     }
 

@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from access import audit
 from access.authorize import Actor
 from access.models import AuditEntry
-from clusters import states
+from clusters import readings, states
 from clusters.models import Operation
 from clusters.operations.requests import announce
 
@@ -47,6 +47,7 @@ def write(operation: Operation, **fields: Any) -> None:
 
     Raises Fenced if the lease has gone to another worker, or if somebody cancelled in the meantime.
     """
+    fields = readings.storable(fields)
     differing = {name: value for name, value in fields.items() if getattr(operation, name) != value}
     if not differing:
         return
@@ -64,6 +65,7 @@ def move(operation: Operation, state: Operation.State, **fields: Any) -> None:
     Raises Fenced, also when the way there is closed: somebody cancelled in the meantime.
     """
     final = state not in Operation.ACTIVE
+    fields = readings.storable(fields)
     if final:
         fields |= {"finished_at": Now(), "held_until": None, "estimate_at": None}
     with transaction.atomic():

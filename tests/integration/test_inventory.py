@@ -12,6 +12,7 @@ from django.db import models
 from django.db.models.functions import Now
 
 from clusters import readings
+from clusters.changes import Scale
 from clusters.inventory import lease
 from clusters.inventory.watch import Watch
 from clusters.models import Cluster, Network, Node, Service, SwarmTask
@@ -139,6 +140,18 @@ def test_every_change_of_a_row_is_numbered(panel: Panel) -> None:
     _settle(panel, watch)
     told = {(t.noun, t.parent or t.key) for t in changes.since(before) or []}
     assert {("service", service), ("task", service)} <= told
+
+
+def test_what_postgresql_cannot_hold_does_not_blind_the_panel(panel: Panel) -> None:
+    """The engine takes a NUL in a label; no other service may suffer from that."""
+    strange = panel.swarm.create(service_spec(replicas=0, Labels={"a\0": "x\0y"}))
+    good = panel.start()
+    row = Service.objects.get(engine_id=strange)
+    assert row.spec["Labels"] == {"a\ufffd": "x\ufffdy"}
+    assert good.running == 1
+    operation = panel.do(row, Scale(replicas=1))
+    assert operation.state == "failed", "what cannot be kept is not written back either"
+    assert panel.swarm.service(strange)["Spec"]["Labels"] == {"a\0": "x\0y"}
 
 
 # --- The engine's bad days -----------------------------------------------------------------------
