@@ -12,7 +12,7 @@ from simulator.cluster import Swarm
 from simulator.demo import CHATTER, fill_demo
 from simulator.http.app import build
 from simulator.http.versions import ApiVersions
-from simulator.population import fill_population
+from simulator.population import add_nodes, add_services
 
 SHUTDOWN_SECONDS = 1.0
 
@@ -24,6 +24,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--services", type=int, default=0, help="how many plain services")
     parser.add_argument("--tasks", type=int, default=0, help="tasks in all of them together")
     parser.add_argument("--nodes", type=int, default=0, help="how many nodes in all")
+    parser.add_argument("--managers", type=int, default=3, help="how many of them are managers")
     parser.add_argument("--inactive", action="store_true", help="not in Swarm mode yet")
     parser.add_argument("--api-version", default="1.41", help="the newest one spoken")
     parser.add_argument("--min-api-version", default="1.24", help="the oldest one spoken")
@@ -35,7 +36,8 @@ def _swarm(arguments: argparse.Namespace) -> Swarm:
     swarm = Swarm(arguments.speed, active=not arguments.inactive, chatter=CHATTER)
     if arguments.demo:
         fill_demo(swarm)
-    fill_population(swarm, arguments.services, arguments.tasks, arguments.nodes)
+    add_nodes(swarm, arguments.nodes, arguments.managers)
+    add_services(swarm, arguments.services, arguments.tasks)
     swarm.adopt_tasks()
     return swarm
 

@@ -10,17 +10,20 @@ from simulator.specs import normalise_service
 from simulator.tasks import new_task
 
 STACK_SIZE = 10
-MANAGERS = 3
 
 
-def fill_population(swarm: Swarm, services: int, tasks: int, nodes: int) -> None:
-    """Add nodes until there are `nodes`, and `services` that have `tasks` running together."""
-    while swarm.active and len(swarm.store.nodes) < nodes:
+def add_nodes(swarm: Swarm, count: int, managers: int) -> None:
+    """Add nodes until there are `count`, the first `managers` of them managers."""
+    while swarm.active and len(swarm.store.nodes) < count:
         number = len(swarm.store.nodes) + 1
-        role = "manager" if number <= MANAGERS else "worker"
+        role = "manager" if number <= managers else "worker"
         swarm.add_node(f"{role}-{number}", role=role, labels={"zone": f"z{number % 3}"})
-    for number in range(services):
-        share, rest = divmod(tasks, services)
+
+
+def add_services(swarm: Swarm, count: int, tasks: int) -> None:
+    """Add plain services that have `tasks` running together."""
+    for number in range(count):
+        share, rest = divmod(tasks, count)
         add_running(swarm, _plain_service(number, share + (number < rest)))
 
 

@@ -13,7 +13,7 @@ from simulator.http.errors import ApiError
 from simulator.http.requests import Filters, filters_of, find_service, flag, manager, swarm_of
 from simulator.http.tasks import find_task
 from simulator.logs import STDERR, STDOUT, Line
-from simulator.objects import Spec, Task, TaskState
+from simulator.objects import Spec, Task
 
 # A follower looks for new lines this often; the lines carry their own, exact times.
 FOLLOW_SECONDS = 0.1
@@ -201,9 +201,7 @@ class Form:
 def _unavailable(swarm: Swarm, task: Task) -> str:
     if not task.node_id:
         return f"task {task.id} has not been scheduled"
-    if not _reachable(swarm, task) and task.desired <= TaskState.COMPLETE:
-        return f"node {task.node_id} is not available"
-    return ""
+    return "" if _reachable(swarm, task) else f"node {task.node_id} is not available"
 
 
 def _frame(stream: int, text: str) -> bytes:

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from tests.contract.swarm_api import SwarmApi
-from tests.engines import Engine, SimulatedEngine
+from tests.engines import Engine, EnginePair, SimulatedEngine, SimulatedPair
 from tests.engines.fixtures import fragile_swarm_engine, require_engine
 
 __all__ = ["fragile_swarm_engine"]
@@ -36,6 +36,20 @@ def swarm(api: SwarmApi) -> Iterator[SwarmApi]:
     """The Swarm, without services when the test is over."""
     yield api
     api.remove_services()
+
+
+@pytest.fixture(
+    scope="module", params=["simulated", pytest.param("real", marks=pytest.mark.engine)]
+)
+def pair(request: pytest.FixtureRequest) -> Iterator[EnginePair | SimulatedPair]:
+    """Two nodes, one of which can be lost."""
+    if request.param == "real":
+        require_engine()
+        with EnginePair() as real:
+            yield real
+    else:
+        with SimulatedPair() as simulated:
+            yield simulated
 
 
 @pytest.fixture(

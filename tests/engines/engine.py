@@ -8,6 +8,7 @@ import os
 import shutil
 import signal
 import subprocess
+from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -19,7 +20,7 @@ from tests.engines import images, leftovers
 from tests.engines.sandbox import ProcessId, Sandbox, children
 from tests.engines.waiting import Timeout, wait_until
 
-PROGRAMS = ("dockerd", "containerd", "runc", "unshare", "nsenter", "setpriv", "busybox")
+PROGRAMS = ("dockerd", "containerd", "runc", "unshare", "nsenter", "setpriv", "busybox", "ip")
 API_VERSION = "1.41"
 CLIENT_TIMEOUT = 20
 
@@ -34,7 +35,8 @@ def missing_prerequisite() -> str | None:
         return "a private Docker Engine needs root"
     missing = [name for name in PROGRAMS if not shutil.which(name, path=_search_path())]
     if missing:
-        return f"a private Docker Engine needs {', '.join(missing)} (Debian: docker.io, busybox)"
+        packages = "docker.io busybox-static iproute2 util-linux"
+        return f"a private Docker Engine needs {', '.join(missing)} (Debian: {packages})"
     return None
 
 
@@ -91,6 +93,11 @@ class Engine:
 
     def client(self, timeout: float = CLIENT_TIMEOUT) -> docker.APIClient:
         return docker.APIClient(self.url, version=API_VERSION, timeout=timeout)
+
+    @property
+    def namespace(self) -> int:
+        """The process id by which tools enter the engine's namespaces."""
+        return self._sandbox.init.pid
 
     def start(self) -> None:
         """Start dockerd (again) and wait until it answers."""
@@ -153,9 +160,11 @@ class Engine:
             self._daemon.send_signal(signal.SIGCONT)  # frozen, it would never notice
         self._reap()
 
-    def power_on(self) -> None:
+    def power_on(self, prepare: Callable[[], None] = lambda: None) -> None:
+        """`prepare` runs when the namespaces are there and the engine is not yet."""
         self._sandbox.start()
         leftovers.record(self.directory, self._sandbox.init)
+        prepare()
         self.start()
 
     def stop(self) -> None:
