@@ -8,10 +8,11 @@ from benchmarks.measures import Measure, median, quantile
 from benchmarks.panel import CLUSTER, MeasuredPanel, panel_on
 from benchmarks.reader import BareReader
 from benchmarks.swarm import RawSwarm, socket_of, without_tasks
-from tests.engines import Engine, wait_until
+from tests.engines import Engine, Timeout, wait_until
 
 WARM_UP = 5
-RESTART = f"{CLUSTER}/services/clicked/restart/"
+SERVICE = f"{CLUSTER}/services/clicked"
+RESTART = f"{SERVICE}/restart/"
 FROM_THE_DIALOG = {"HX-Request": "true"}
 MILLISECOND = 1_000_000  # nanoseconds
 
@@ -32,7 +33,7 @@ def measure(rounds: int) -> list[Measure]:
         panel.until_it_shows(2)
         for _ in range(WARM_UP + rounds):
             raw.append(_post(swarm, reader, beside))
-            accepted, complete = _click(panel, reader, clicked)
+            accepted, complete = _click(panel, swarm, reader, clicked)
             ours.append(accepted)
             answered.append(complete)
     raw, ours, answered = raw[WARM_UP:], ours[WARM_UP:], answered[WARM_UP:]
@@ -49,12 +50,12 @@ def _post(swarm: RawSwarm, reader: BareReader, service_id: str) -> float:
     template = service["Spec"]["TaskTemplate"]
     template["ForceUpdate"] = template.get("ForceUpdate", 0) + 1
     version = service["Version"]["Index"]
-    return _accepted(
-        reader, service_id, lambda: swarm.update(service_id, version, service["Spec"])
-    )
+    return _accepted(reader, service_id, lambda: swarm.update(service_id, version, service["Spec"]))
 
 
-def _click(panel: MeasuredPanel, reader: BareReader, service_id: str) -> tuple[float, float]:
+def _click(
+    panel: MeasuredPanel, swarm: RawSwarm, reader: BareReader, service_id: str
+) -> tuple[float, float]:
     """Milliseconds to acceptance, and to the answer that closes the dialog."""
     dialog = panel.visitor.get(RESTART, FROM_THE_DIALOG).content.decode()
     hidden = dict(re.findall(r'name="(version|key)" value="([^"]+)"', dialog))
@@ -64,8 +65,13 @@ def _click(panel: MeasuredPanel, reader: BareReader, service_id: str) -> tuple[f
         answer = panel.visitor.post(RESTART, {**hidden, "step": "confirm"}, FROM_THE_DIALOG)
         complete.append(answer.complete * 1000)
 
-    accepted = _accepted(reader, service_id, send)
-    wait_until(lambda: _idle(panel), "the operation ends")
+    try:
+        accepted = _accepted(reader, service_id, send)
+    except Timeout as error:
+        newest = panel.visitor.json("/api/v1/operations?page_size=1")["items"][0]
+        raise AssertionError(f"the engine never accepted it: {newest}") from error
+    wait_until(lambda: _settled(panel), "the operation ends")
+    wait_until(lambda: _shown_version(panel) == _version(swarm, service_id), "the page knows")
     return accepted, complete[0]
 
 
@@ -76,5 +82,13 @@ def _accepted(reader: BareReader, service_id: str, ask: Callable[[], None]) -> f
     return (reader.next_after(before, service_id).received - begun) / MILLISECOND
 
 
-def _idle(panel: MeasuredPanel) -> bool:
+def _settled(panel: MeasuredPanel) -> bool:
     return panel.visitor.json("/api/v1/operations?state=active")["total"] == 0
+
+
+def _shown_version(panel: MeasuredPanel) -> int:
+    return int(panel.visitor.json(f"/api/v1{SERVICE}")["version"])
+
+
+def _version(swarm: RawSwarm, service_id: str) -> int:
+    return int(swarm.get(f"/services/{service_id}")["Version"]["Index"])

@@ -10,6 +10,7 @@ from typing import Any
 from urllib.parse import urlencode, urlsplit
 
 TIMEOUT = 30.0  # seconds
+KEPT = 3.0  # seconds of silence after which the server may close a kept connection
 NONE: Mapping[str, str] = {}
 
 
@@ -29,6 +30,7 @@ class Visitor:
     def __init__(self, url: str) -> None:
         self.cookies: dict[str, str] = {}
         self._connection = http.client.HTTPConnection(urlsplit(url).netloc, timeout=TIMEOUT)
+        self._used = 0.0
 
     def sign_in(self, username: str, password: str) -> "Visitor":
         self.get("/sign-in/")
@@ -53,13 +55,15 @@ class Visitor:
         """Send it; redirects are answers. Raises AssertionError for errors of ours or yours."""
         cookie = "; ".join(f"{name}={value}" for name, value in self.cookies.items())
         start = time.perf_counter()
+        if start - self._used > KEPT:
+            self._connection.close()
         self._connection.request(method, path, body, {"Cookie": cookie, **headers})
         response = self._connection.getresponse()
         first = time.perf_counter() - start
         content = response.read()
-        complete = time.perf_counter() - start
+        self._used = time.perf_counter()
         for line in response.headers.get_all("Set-Cookie", []):
             self.cookies |= {name: morsel.value for name, morsel in SimpleCookie(line).items()}
         if response.status >= 400 or "/sign-in/" in response.headers.get("Location", ""):
             raise AssertionError(f"{method} {path}: {response.status} {content[:2000]!r}")
-        return Answer(response.status, first, complete, content)
+        return Answer(response.status, first, self._used - start, content)
