@@ -19,7 +19,7 @@ from clusters.inventory.store import Store
 from clusters.inventory.watch import Watch
 from clusters.models import Cluster, Operation, Service
 from clusters.operations.carry_out import advance
-from clusters.operations.requests import request
+from clusters.operations.requests import request, request_cancel
 from clusters.ports import Connection, Engine, Raw
 from tests.contract.swarm_api import SECOND, SwarmApi, service_spec
 from tests.engines import wait_until
@@ -85,10 +85,23 @@ class Panel:
         labels = {k: v for k, v in spec["Labels"].items() if not k.startswith("io.pilothouse.")}
         return {**spec, "Labels": labels}
 
+    def images(self, service: Service) -> list[str]:
+        """Those of the running tasks."""
+        running = self.swarm.running(service.engine_id)
+        return sorted(task["Spec"]["ContainerSpec"]["Image"] for task in running)
+
+    def task_ids(self, service: Service) -> set[str]:
+        """Those of the running tasks."""
+        return {task["ID"] for task in self.swarm.running(service.engine_id)}
+
     # --- The worker ------------------------------------------------------------------------------
 
     def request(self, service: Service, change: ServiceChange, **options: Any) -> Operation:
         return request(self.actor, service, change, wake=self.woken.append, **options)
+
+    def cancel(self, operation: Operation, how: Operation.Cancel) -> None:
+        request_cancel(self.actor, operation, how, wake=self.woken.append)
+        operation.refresh_from_db()
 
     def step(self, operation: Operation, engine: Engine | None = None, holder: str = "w") -> None:
         """Let a worker take the next step, as soon as it is due."""
