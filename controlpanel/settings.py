@@ -73,7 +73,11 @@ DATABASES = {"default": env.db("DATABASE_URL", default="postgres:///pilothouse")
 DATABASES["default"].setdefault("OPTIONS", {})
 DATABASES["default"]["OPTIONS"].setdefault("connect_timeout", 5)
 DATABASES["default"]["CONN_HEALTH_CHECKS"] = True
-DATABASES["default"]["CONN_MAX_AGE"] = 60
+# Under ASGI a request's thread is not the next one's, so connections outlive requests in a pool. It
+# gives up early on a server that is away, and asks again with the next request.
+DATABASES["default"]["OPTIONS"].setdefault(
+    "pool", {"min_size": 1, "max_size": 30, "timeout": 5, "reconnect_timeout": 2}
+)
 DEFAULT_AUTO_FIELD = "django.db.models.BigAutoField"
 
 # --- Celery: its messages are wake-ups, the rows in PostgreSQL are the truth ---------------------

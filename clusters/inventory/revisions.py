@@ -33,7 +33,8 @@ def keep(cluster: Cluster, service_id: str, version: int, spec: Raw) -> Revision
         spec_hash=spec_hash,
         operation=_author(spec, spec_hash),
     )
-    known.filter(number__lte=revision.number - KEEP).delete()
+    if revision.number > KEEP:
+        known.filter(number__lte=revision.number - KEEP).delete()
     return revision
 
 

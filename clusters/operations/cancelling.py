@@ -7,13 +7,13 @@ from django.utils import timezone
 from clusters import specs
 from clusters.models import Operation
 from clusters.operations import following, lease
-from clusters.operations.following import AGAIN
+from clusters.operations.following import AGAIN, AGAIN_SOON
 from clusters.operations.rollout import Rollout
 from clusters.operations.steps import noted
 from clusters.ports import Engine, Raw, Refused, StaleVersion
 
 SETTLE = timedelta(seconds=30)  # for the one task that a stopped rollout may still replace
-AGAIN_SOON = 0.1
+
 
 S = Operation.State
 

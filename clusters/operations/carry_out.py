@@ -36,7 +36,6 @@ EXPIRES = timedelta(
     minutes=15
 )  # a request that no worker took up by then surprises if it still acts
 AGAIN_SOON = 0.1  # seconds
-AGAIN = 0.5
 ENGINE_AGAIN = 1.0
 
 S = Operation.State

@@ -7,8 +7,8 @@ from typing import Any
 from django.utils import timezone
 
 from access.policy import Action
-from clusters import readings, specs
-from clusters.models import Operation
+from clusters import readings, selectors, specs
+from clusters.models import Operation, Service
 from clusters.operations import lease, rollout
 from clusters.operations.rollout import Rollout
 from clusters.operations.steps import noted
@@ -17,6 +17,7 @@ from clusters.ports import Engine, Raw
 SWARM_INIT_ACTION = Action.SWARM_INIT
 PATIENCE = timedelta(minutes=5)  # without any progress, then it is told as failed
 AGAIN = 0.5  # seconds
+AGAIN_SOON = 0.1
 
 S = Operation.State
 
@@ -37,6 +38,8 @@ def step(operation: Operation, engine: Engine) -> float | None:
     service = engine.service(operation.target_id)
     seen = look(operation, engine, service, operation.after["TaskTemplate"])
     restored = specs.spec_hash(service["Spec"]) == specs.spec_hash(operation.before)
+    if not seen.moving and _pages_lag(operation, service):
+        return AGAIN_SOON
     if seen.update_state.startswith("rollback") and restored:
         return _rolling_back(operation, seen)
     if overwritten(operation, service):
@@ -46,6 +49,18 @@ def step(operation: Operation, engine: Engine) -> float | None:
     if _is_job(service) or seen.converged:
         return _succeeded(operation, seen)
     return _still_moving(operation, seen)
+
+
+def _pages_lag(operation: Operation, service: Raw) -> bool:
+    """Whether the watcher, being awake, has yet to store what the engine shows here.
+
+    An operation that ended before would let the next one start from the spec of before, and then
+    be told that somebody else had changed the service.
+    """
+    rows = Service.objects.filter(cluster=operation.cluster, engine_id=operation.target_id)
+    version = rows.values_list("version", flat=True).first()
+    awake = selectors.freshness(operation.cluster).fresh
+    return awake and version is not None and version < service["Version"]["Index"]
 
 
 def look(
