@@ -279,9 +279,7 @@ def _refuse_unless_insisted(service: Service, change: ServiceChange) -> None:
 
 def _rollout_warning(service: Service) -> str:
     if service.health == Health.PAUSED:
-        return (
-            "A rollout is paused: this change sets it going again with the new tasks."
-        )
+        return "A rollout is paused: this change sets it going again with the new tasks."
     if service.health == Health.UPDATING:
         return "A rollout is under way: this change cuts it short."
     return ""
