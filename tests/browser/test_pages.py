@@ -97,6 +97,20 @@ def test_an_accessible_dialog_opens_and_gives_the_focus_back(person: Person) -> 
     expect(page.get_by_role("link", name="Scale", exact=True)).to_be_focused()
 
 
+def test_a_double_click_asks_once_and_leaves_no_dialog(person: Person) -> None:
+    page = person.open(WEB).page
+    person.act("Scale")
+    page.get_by_label("One more").click()
+    person.preview()
+    sent: list[str] = []
+    page.on("requestfinished", lambda request: sent.append(request.method))
+    person.dialog.get_by_role("button", name="Scale shop_web").dblclick()
+    expect(page.get_by_text("Scale of shop_web was asked for")).to_be_visible()
+    expect(person.dialog).to_have_count(0)
+    page.wait_for_load_state("networkidle")
+    assert sent.count("POST") == 1
+
+
 def test_everything_is_reached_by_keys(person: Person) -> None:
     page = person.open(SERVICES).page
     page.keyboard.press("/")
