@@ -10,6 +10,9 @@ from tests.engines.fixtures import fragile_swarm_engine, require_engine
 
 __all__ = ["fragile_swarm_engine"]
 
+# The rules hold at any speed, and nobody likes to wait.
+SPEED = "3"
+
 
 @pytest.fixture(
     scope="session", params=["simulated", pytest.param("real", marks=pytest.mark.engine)]
@@ -20,7 +23,7 @@ def engine(request: pytest.FixtureRequest) -> Iterator[Engine | SimulatedEngine]
         with Engine(swarm=True) as real:
             yield real
     else:
-        with SimulatedEngine() as simulated:
+        with SimulatedEngine("--speed", SPEED) as simulated:
             yield simulated
 
 

@@ -5,6 +5,7 @@ import base64
 import pytest
 
 from tests.contract.swarm_api import Spec, SwarmApi, service_spec, unique
+from tests.engines import wait_for
 
 INVALID = "rpc error: code = InvalidArgument desc = "
 DATA = base64.b64encode(b"hello").decode()
@@ -155,7 +156,13 @@ def create_network(swarm: SwarmApi, **fields: object) -> Spec:
     spec = {"Name": unique("network"), "Driver": "overlay"} | fields
     answer = swarm.post("/networks/create", spec)
     assert answer.status == 201, answer.body
-    return dict(swarm.get(f"/networks/{answer.body['Id']}").body)
+
+    def allocated() -> Spec | None:
+        """A moment after its creation managers give it a driver and addresses."""
+        network: Spec = swarm.get(f"/networks/{answer.body['Id']}").body
+        return network if network["Driver"] else None
+
+    return wait_for(allocated, "the network is allocated")
 
 
 def test_an_overlay_network_spans_the_swarm(swarm: SwarmApi) -> None:

@@ -91,7 +91,7 @@ def test_start_first_stops_the_old_task_once_the_new_one_runs(swarm: SwarmApi) -
 
 
 def test_parallelism_limits_how_many_change_at_once(swarm: SwarmApi) -> None:
-    service_id = swarm.start(replicas=4, UpdateConfig=quick_update(Parallelism=2))
+    service_id = swarm.start(replicas=3, UpdateConfig=quick_update(Parallelism=2))
 
     swarm.set_image(service_id, "lab/web:2")
 
@@ -101,7 +101,7 @@ def test_parallelism_limits_how_many_change_at_once(swarm: SwarmApi) -> None:
 
 
 def test_delay_parts_the_slots(swarm: SwarmApi) -> None:
-    service_id = swarm.start(replicas=2, UpdateConfig=quick_update(Delay=SECOND))
+    service_id = swarm.start(replicas=2, UpdateConfig=quick_update(Delay=SECOND // 2))
 
     swarm.set_image(service_id, "lab/web:2")
     swarm.wait_update(service_id, "completed")
@@ -235,7 +235,10 @@ def test_failures_within_the_ratio_are_tolerated(swarm: SwarmApi) -> None:
 def test_a_failing_update_rolls_back_by_itself(swarm: SwarmApi) -> None:
     update = quick_update(FailureAction="rollback", Monitor=2 * SECOND)
     rollback = quick_update(Monitor=SECOND // 10)
-    service_id = swarm.start(replicas=2, UpdateConfig=update, RollbackConfig=rollback)
+    restarts = {"RestartPolicy": {"Condition": "any", "Delay": SECOND // 2}}
+    service_id = swarm.start(
+        replicas=2, task=restarts, UpdateConfig=update, RollbackConfig=rollback
+    )
     original = swarm.service(service_id)
 
     swarm.set_image(service_id, BAD)
@@ -253,7 +256,7 @@ def test_a_failing_update_rolls_back_by_itself(swarm: SwarmApi) -> None:
 def test_an_automatic_rollback_names_the_task_while_it_runs(swarm: SwarmApi) -> None:
     update = quick_update(FailureAction="rollback", Monitor=2 * SECOND, Parallelism=2)
     rollback = quick_update(Monitor=2 * SECOND, Delay=SECOND)
-    service_id = swarm.start(replicas=4, UpdateConfig=update, RollbackConfig=rollback)
+    service_id = swarm.start(replicas=3, UpdateConfig=update, RollbackConfig=rollback)
 
     swarm.set_image(service_id, BAD)
 
@@ -311,7 +314,7 @@ def test_a_failing_rollback_pauses(swarm: SwarmApi) -> None:
 
 
 def test_a_second_update_takes_the_place_of_the_first(swarm: SwarmApi) -> None:
-    service_id = swarm.start(replicas=3, UpdateConfig=quick_update(Delay=SECOND // 2))
+    service_id = swarm.start(replicas=2, UpdateConfig=quick_update(Delay=SECOND // 2))
     swarm.set_image(service_id, "lab/web:2")
     swarm.wait_update(service_id, "updating")
 
@@ -320,7 +323,7 @@ def test_a_second_update_takes_the_place_of_the_first(swarm: SwarmApi) -> None:
     service = swarm.wait_update(service_id, "completed")
     assert image_of(service) == "lab/web:3"
     assert image_of({"Spec": service["PreviousSpec"]}) == "lab/web:2"
-    assert images(swarm.running(service_id)) == {"lab/web:3": 3}
+    assert images(swarm.running(service_id)) == {"lab/web:3": 2}
 
 
 def test_rolling_back_after_a_scale_brings_back_the_count_alone(swarm: SwarmApi) -> None:

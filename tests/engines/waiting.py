@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import TypeVar
 
 T = TypeVar("T")
-POLL_SECONDS = 0.02
+POLL_SECONDS = 0.04
 
 
 class Timeout(Exception):

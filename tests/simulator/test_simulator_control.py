@@ -62,7 +62,8 @@ def test_tasks_of_a_lost_node_move(engine: SimulatedEngine, swarm: SwarmApi) -> 
     engine.post("/_simulator/nodes/worker-2/down")
 
     def moved() -> bool:
-        return sum(task["NodeID"] != lost for task in swarm.running(service_id)) == 6
+        elsewhere = [t for t in swarm.running(service_id) if t["NodeID"] != lost]
+        return len(elsewhere) == 6
 
     wait_until(moved, "six tasks run elsewhere")
     engine.post("/_simulator/nodes/worker-2/up")
