@@ -20,6 +20,7 @@ from clusters.problems import NotFound
 from clusters.readings import ENDED, FAILED, Health
 
 STALE_AFTER = timedelta(seconds=10)  # without a sign of life from the watcher the picture is old
+ANSWERING = (Cluster.State.READY, Cluster.State.UNKNOWN, Cluster.State.NOT_A_SWARM)
 PAGE_SIZE = 100
 SORTS = {
     "name": "name",
@@ -70,7 +71,7 @@ class Freshness:
 
 def freshness(cluster: Cluster) -> Freshness:
     seen = cluster.seen_at
-    if cluster.state not in (Cluster.State.READY, Cluster.State.UNKNOWN):
+    if cluster.state not in ANSWERING:
         return Freshness(False, seen, cluster.state_message or cluster.get_state_display())
     if seen is None:
         return Freshness(False, None, "The watcher has not looked at this cluster yet.")

@@ -54,7 +54,8 @@ class Watch:
     def _in_trouble(self, error: EngineError) -> float:
         """Keep the rows, say since when they are old, and look at everything on recovery."""
         self._attention.at_once("facts", "nodes", "networks", "compare", "sweep")
-        lease.hold(self._store.cluster.pk, self._store.token, seen=False)
+        seen = isinstance(error, NotInSwarmMode)  # an engine that says so is no old picture
+        lease.hold(self._store.cluster.pk, self._store.token, seen=seen)
         self._store.write_state(_state_for(error), str(error))
         self._report_managers()
         return RETRY

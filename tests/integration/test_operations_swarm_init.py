@@ -5,6 +5,7 @@ from collections.abc import Iterator
 import pytest
 
 from access.policy import Role
+from clusters import selectors
 from clusters.models import Cluster, Operation
 from clusters.operations.requests import request_swarm_init
 from clusters.problems import Invalid
@@ -37,3 +38,7 @@ def test_a_plain_engine_is_offered_and_becomes_the_first_manager(plain: Panel) -
     assert [node.role for node in plain.cluster.nodes.all()] == ["manager"]
     with pytest.raises(Invalid, match="is not an engine outside Swarm mode"):
         request_swarm_init(plain.actor, plain.cluster, "127.0.0.1", wake=plain.woken.append)
+
+
+def test_an_engine_outside_swarm_mode_is_no_old_picture(plain: Panel) -> None:
+    assert selectors.freshness(plain.cluster).fresh
