@@ -44,6 +44,7 @@ class Agents:
         if isinstance(record, Task) and record.node_id:
             if change.action == "remove":
                 self._forget(record)
+                self._events.container("destroy", record, {})
             else:
                 self._consider(record)
         elif isinstance(record, Node) and isinstance(change.before, Node):
@@ -179,8 +180,14 @@ class Agents:
             exit_code=exit_code,
         )
         self._store.update(task, status=status)
-        if task.status.container_id:
-            self._events.container("die", task, {"exitCode": str(exit_code)})
+        self._tell_end(task, stopped=state == TaskState.SHUTDOWN)
+
+    def _tell_end(self, task: Task, stopped: bool) -> None:
+        if stopped:
+            self._events.container("kill", task, {"signal": "15"})
+        self._events.container("die", task, {"exitCode": str(task.status.exit_code)})
+        if stopped:
+            self._events.container("stop", task, {})
 
     def _status(
         self, task: Task, state: TaskState, message: str, container: str | None = None

@@ -127,13 +127,14 @@ def fill_demo(swarm: Swarm) -> None:
         node = swarm.add_node(hostname, role=role, labels=labels, leader=number == 0)
         if number == 0:
             swarm.events.local_node_id = node.id
-    _fill_platform(Stack(swarm, "sutazai"))
+    platform = Stack(swarm, "sutazai")
+    _fill_foundation(platform)
+    _fill_applications(platform)
     _fill_shop(Stack(swarm, "shop"))
     _fill_objects(swarm)
 
 
-def _fill_platform(stack: Stack) -> None:
-    on_manager, on_worker = ["node.role==manager"], ["node.role==worker"]
+def _fill_foundation(stack: Stack) -> None:
     stack.add(
         "haproxy",
         "haproxy:2.8-alpine",
@@ -143,7 +144,7 @@ def _fill_platform(stack: Stack) -> None:
         mounts=["/etc/sutazai/haproxy:/usr/local/etc/haproxy"],
     )
     for number in (1, 2, 3):
-        where = [*on_manager, f"node.hostname==manager-{number}"]
+        where = ["node.role==manager", f"node.hostname==manager-{number}"]
         stack.add(
             f"consul-server-{number}",
             "hashicorp/consul:1.17",
@@ -172,6 +173,9 @@ def _fill_platform(stack: Stack) -> None:
         memory=1024,
         update=_update("pause"),
     )
+
+
+def _fill_applications(stack: Stack) -> None:
     stack.add(
         "ollama",
         "ollama/ollama:0.1.32",
@@ -193,7 +197,7 @@ def _fill_platform(stack: Stack) -> None:
         "sutazai/backend:2.4.1",
         replicas=3,
         env=["CELERY_BROKER_URL=amqp://rabbitmq-1:5672//", "C_FORCE_ROOT=1"],
-        constraints=on_worker,
+        constraints=["node.role==worker"],
     )
     stack.add("prometheus", "prom/prometheus:v2.48.1", ports=[(9090, 9090)], memory=512)
     stack.add("grafana", "grafana/grafana:10.2.3", ports=[(3000, 3000)])

@@ -5,6 +5,7 @@ import itertools
 import json
 import os
 import time
+from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
@@ -40,6 +41,19 @@ def service_spec(image: str = "lab/web:1", replicas: int = 1, **parts: Any) -> S
     template = {"ContainerSpec": container} | parts.pop("task", {})
     spec = {"Name": unique("service"), "TaskTemplate": template}
     return spec | {"Mode": {"Replicated": {"Replicas": replicas}}} | parts
+
+
+def crash_after(seconds: float, code: int = 3) -> dict[str, list[str]]:
+    """The environment by which `lab/crash:1` ends when and how it should."""
+    return {"Env": [f"LAB_CRASH_AFTER={seconds}", f"LAB_EXIT_CODE={code}"]}
+
+
+def images(tasks: list[Task]) -> Counter[str]:
+    return Counter(task["Spec"]["ContainerSpec"]["Image"] for task in tasks)
+
+
+def image_of(service: Spec) -> str:
+    return str(service["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"])
 
 
 def quick_update(**fields: Any) -> Spec:
@@ -148,6 +162,10 @@ class SwarmApi:
         answer = self.get("/tasks", filters={"service": [service_id], **filters})
         assert answer.status == 200, answer.body
         return list(answer.body)
+
+    def states(self, service_id: str) -> list[tuple[str, str]]:
+        """The desired and the observed state of each task."""
+        return [(task["DesiredState"], task["Status"]["State"]) for task in self.tasks(service_id)]
 
     def running(self, service_id: str) -> list[Task]:
         return [

@@ -178,6 +178,19 @@ def test_a_dying_container_tells_its_exit_code(swarm: SwarmApi) -> None:
     wait_until(lambda: codes() == ["3"], "the container's death", 10)
 
 
+def test_a_stopped_container_is_killed_dies_and_is_stopped(swarm: SwarmApi) -> None:
+    service_id = swarm.start()
+    since = time.time()
+    swarm.change(service_id, lambda spec: spec["TaskTemplate"].update(ForceUpdate=1))
+
+    def actions() -> list[str]:
+        events = swarm.events_since(since, type=["container"])
+        mine = [e for e in events if attribute(e, "com.docker.swarm.service.id") == service_id]
+        return [e["Action"] for e in mine if e["Action"] in ("kill", "die", "stop")]
+
+    wait_until(lambda: actions() == ["kill", "die", "stop"], "the end of a container", 15)
+
+
 def test_events_come_live(swarm: SwarmApi) -> None:
     stream = swarm.docker.events(filters={"type": "service"}, decode=True)
     service_id = swarm.create(replicas=0)

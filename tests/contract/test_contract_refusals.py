@@ -278,32 +278,3 @@ def test_a_rollback_of_an_unknown_kind(swarm: SwarmApi) -> None:
     answer = swarm.replace(service, service["Spec"], rollback="bogus")
 
     assert (answer.status, answer.message) == (500, "unrecognized rollback option bogus")
-
-
-# Filters
-
-
-@pytest.mark.parametrize("kind", ["services", "tasks", "nodes", "networks", "secrets", "configs"])
-def test_an_unknown_filter(swarm: SwarmApi, kind: str) -> None:
-    answer = swarm.get(f"/{kind}", filters={"bogus": ["x"]})
-
-    assert (answer.status, answer.message) == (400, "Invalid filter 'bogus'")
-
-
-def test_a_filter_that_is_no_json(swarm: SwarmApi) -> None:
-    answer = swarm.get("/services", filters="bad")
-
-    assert (answer.status, answer.message) == (
-        400,
-        "invalid character 'b' looking for beginning of value",
-    )
-
-
-def test_a_task_filter_by_what_does_not_exist(swarm: SwarmApi) -> None:
-    by_service = swarm.get("/tasks", filters={"service": ["nowhere"]})
-    by_node = swarm.get("/tasks", filters={"node": ["nowhere"]})
-    by_state = swarm.get("/tasks", filters={"desired-state": ["bogus"]})
-
-    assert (by_service.status, by_service.message) == (404, "service nowhere not found")
-    assert (by_node.status, by_node.message) == (404, "node nowhere not found")
-    assert (by_state.status, by_state.message) == (500, "Invalid desired-state filter: 'bogus'")

@@ -1,19 +1,12 @@
 """How tasks live, fail, wait and are found."""
 
-from collections.abc import Callable
-from typing import Any
-
 import pytest
 
-from tests.contract.swarm_api import SECOND, SwarmApi, Task
+from tests.contract.swarm_api import SECOND, SwarmApi, Task, crash_after
 from tests.engines import wait_for, wait_until
 
 LIFE = ["new", "pending", "assigned", "accepted", "preparing", "ready", "starting", "running"]
 QUICK_RESTART = {"RestartPolicy": {"Condition": "any", "Delay": SECOND // 5}}
-
-
-def states(swarm: SwarmApi, service_id: str) -> list[tuple[str, str]]:
-    return [(task["DesiredState"], task["Status"]["State"]) for task in swarm.tasks(service_id)]
 
 
 def test_a_task_goes_through_its_states_in_order(swarm: SwarmApi) -> None:
@@ -104,10 +97,6 @@ def test_a_slot_remembers_its_last_five_tasks(swarm: SwarmApi) -> None:
     wait_until(lambda: len(swarm.tasks(service_id)) <= 5, "the history is cut to five")
 
 
-def crash_after(seconds: float, code: int = 3) -> dict[str, list[str]]:
-    return {"Env": [f"LAB_CRASH_AFTER={seconds}", f"LAB_EXIT_CODE={code}"]}
-
-
 def test_a_missing_image_is_rejected(swarm: SwarmApi) -> None:
     service_id = swarm.create(image="nowhere/missing:1", task=QUICK_RESTART)
 
@@ -176,7 +165,7 @@ def test_a_task_that_ended_well_is_not_restarted(swarm: SwarmApi, condition: str
     status = swarm.task_in(service_id, "complete")["Status"]
     assert status["Message"] == "finished"
     assert "Err" not in status
-    wait_until(lambda: states(swarm, service_id) == [("shutdown", "complete")], "it is left alone")
+    wait_until(lambda: swarm.states(service_id) == [("shutdown", "complete")], "it is left alone")
     assert swarm.listed(service_id)["ServiceStatus"] == {
         "RunningTasks": 0,
         "DesiredTasks": 1,
@@ -191,7 +180,7 @@ def test_restarts_end_after_max_attempts(swarm: SwarmApi) -> None:
     )
 
     given_up = [("shutdown", "failed")] * 2
-    wait_until(lambda: states(swarm, service_id) == given_up, "the restarts are used up")
+    wait_until(lambda: swarm.states(service_id) == given_up, "the restarts are used up")
 
 
 # Scaling and removing
@@ -217,12 +206,12 @@ def test_scaling_down_removes_tasks_without_history(swarm: SwarmApi) -> None:
 
     wait_until(
         lambda: (
-            sorted(states(swarm, service_id))
+            sorted(swarm.states(service_id))
             in ([("remove", "running")] * 2 + [("running", "running")], [("running", "running")])
         ),
         "two tasks are to be removed",
     )
-    wait_until(lambda: states(swarm, service_id) == [("running", "running")], "they are forgotten")
+    wait_until(lambda: swarm.states(service_id) == [("running", "running")], "they are forgotten")
 
 
 def test_scaling_to_zero_leaves_no_task(swarm: SwarmApi) -> None:
@@ -255,128 +244,3 @@ def test_a_global_service_has_one_task_per_node_and_no_slots(swarm: SwarmApi) ->
     assert "Slot" not in task
     assert task["NodeID"] == swarm.node()["ID"]
     assert swarm.listed(service_id)["ServiceStatus"]["DesiredTasks"] == 1
-
-
-# Jobs
-
-ENDS_WELL: dict[str, Any] = {"image": "lab/crash:1", "container": crash_after(0, code=0)}
-
-
-def completed(swarm: SwarmApi, service_id: str, count: int) -> Callable[[], bool]:
-    return lambda: swarm.listed(service_id)["ServiceStatus"]["CompletedTasks"] == count
-
-
-def test_a_replicated_job_runs_until_its_completions(swarm: SwarmApi) -> None:
-    mode = {"ReplicatedJob": {"MaxConcurrent": 2, "TotalCompletions": 3}}
-    service_id = swarm.create(Mode=mode, **ENDS_WELL)
-
-    wait_until(completed(swarm, service_id, 3), "three completions")
-
-    tasks = swarm.tasks(service_id)
-    assert sorted(task.get("Slot", 0) for task in tasks) == [0, 1, 2]
-    assert all(task["JobIteration"] == {} for task in tasks)
-    assert states(swarm, service_id) == [("complete", "complete")] * 3
-    assert swarm.service(service_id)["JobStatus"]["JobIteration"] == {}
-
-
-def test_an_update_runs_a_job_again(swarm: SwarmApi) -> None:
-    service_id = swarm.create(Mode={"ReplicatedJob": {}}, **ENDS_WELL)
-    wait_until(completed(swarm, service_id, 1), "the first run completes")
-
-    swarm.change(service_id, lambda spec: spec["TaskTemplate"].update(ForceUpdate=1))
-
-    assert swarm.service(service_id)["JobStatus"]["JobIteration"] == {"Index": 1}
-    wait_until(
-        lambda: (
-            sorted(task["JobIteration"].get("Index", 0) for task in swarm.tasks(service_id))
-            == [0, 1]
-        ),
-        "a task of the second run",
-    )
-    wait_until(completed(swarm, service_id, 1), "the second run completes")
-    assert "UpdateStatus" not in swarm.service(service_id)
-
-
-def test_a_global_job_runs_once_per_node(swarm: SwarmApi) -> None:
-    service_id = swarm.create(Mode={"GlobalJob": {}}, **ENDS_WELL)
-
-    wait_until(completed(swarm, service_id, 1), "it completes on the node")
-    assert states(swarm, service_id) == [("complete", "complete")]
-
-
-# Finding
-
-
-def test_tasks_are_found_by_service_name_and_id(swarm: SwarmApi) -> None:
-    service_id = swarm.start()
-    name = swarm.service(service_id)["Spec"]["Name"]
-
-    by_id = swarm.get("/tasks", filters={"service": [service_id]}).body
-    by_name = swarm.get("/tasks", filters={"service": [name]}).body
-    old_form = swarm.get("/tasks", filters={"service": {name: True}}).body
-
-    assert by_id == by_name == old_form
-    assert len(by_id) == 1
-
-
-def test_tasks_are_found_by_node_name_and_label(swarm: SwarmApi) -> None:
-    service_id = swarm.start(Labels={"com.docker.stack.namespace": "found"})
-    name = swarm.service(service_id)["Spec"]["Name"]
-    (task,) = swarm.tasks(service_id)
-
-    def found(**filters: list[str]) -> list[str]:
-        return [task["ID"] for task in swarm.get("/tasks", filters=filters).body]
-
-    assert task["ID"] in found(node=[task["NodeID"]])
-    assert task["ID"] in found(node=[swarm.node()["Description"]["Hostname"]])
-    assert found(name=[f"{name}.1"]) == [task["ID"]]
-    assert found(name=[f"{name}.2"]) == []
-    assert found(id=[task["ID"][:12]]) == [task["ID"]]
-    assert found(label=["com.docker.stack.namespace=found"]) == [task["ID"]]
-    assert found(label=["com.docker.stack.namespace=lost"]) == []
-
-
-def test_tasks_are_found_by_desired_state(swarm: SwarmApi) -> None:
-    service_id = swarm.start(UpdateConfig={"Parallelism": 1, "Monitor": SECOND // 10})
-    (old,) = swarm.tasks(service_id)
-
-    swarm.set_image(service_id, "lab/web:2")
-    swarm.wait_update(service_id, "completed")
-
-    def found(*wanted: str) -> set[str]:
-        tasks = swarm.tasks(service_id, **{"desired-state": list(wanted)})
-        return {task["ID"] for task in tasks}
-
-    assert found("shutdown") == {old["ID"]}
-    assert len(found("running")) == 1
-    assert found("running", "shutdown") == found("running") | {old["ID"]}
-    assert found("ready") == set()
-
-
-def test_up_to_date_tasks_are_those_that_an_update_would_keep(swarm: SwarmApi) -> None:
-    service_id = swarm.start(UpdateConfig={"Parallelism": 1, "Monitor": SECOND // 10})
-    swarm.scale(service_id, 2)
-    swarm.converge(service_id)
-    assert len(swarm.tasks(service_id, **{"_up-to-date": ["true"]})) == 2
-
-    swarm.set_image(service_id, "lab/web:2")
-    swarm.wait_update(service_id, "completed")
-
-    fresh = swarm.tasks(service_id, **{"_up-to-date": ["true"]})
-    assert {task["Spec"]["ContainerSpec"]["Image"] for task in fresh} == {"lab/web:2"}
-
-
-def test_services_are_found_by_the_beginning_of_their_name(swarm: SwarmApi) -> None:
-    service_id = swarm.create(replicas=0, Labels={"tier": "front"})
-    name = swarm.service(service_id)["Spec"]["Name"]
-
-    def found(**filters: list[str]) -> list[str]:
-        return [service["ID"] for service in swarm.get("/services", filters=filters).body]
-
-    assert found(name=[name]) == found(name=[name[:9]]) == [service_id]
-    assert found(name=[name[1:]]) == []
-    assert found(label=["tier=front"]) == found(label=["tier"]) == [service_id]
-    assert found(label=["tier=back"]) == []
-    assert found(mode=["replicated"]) == [service_id]
-    assert found(mode=["global"]) == []
-    assert swarm.get(f"/services/{name}").body["ID"] == service_id
