@@ -51,7 +51,9 @@ class SimulatedEngine:
 
     def start(self) -> None:
         """Start it (again): what it knew before is forgotten."""
-        command = [sys.executable, "-m", "simulator", "--socket", str(self.socket)]
+        # A test run that is killed takes its simulators with it.
+        command = ["setpriv", "--pdeathsig", "TERM", sys.executable, "-m", "simulator"]
+        command += ["--socket", str(self.socket)]
         with (self.directory / "simulator.log").open("ab") as log:
             self._process = subprocess.Popen(
                 [*command, *self._arguments],
