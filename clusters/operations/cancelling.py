@@ -12,7 +12,8 @@ from clusters.operations.rollout import Rollout
 from clusters.operations.steps import noted
 from clusters.ports import Engine, Raw, Refused, StaleVersion
 
-SETTLE = timedelta(seconds=30)  # for the one task that a stopped rollout may still replace
+PICKS = timedelta(seconds=1)  # in which Swarm's updater, started anew, picks its one last task
+SETTLE = timedelta(seconds=30)  # for that task to run
 
 
 S = Operation.State
@@ -102,7 +103,7 @@ def _wait(operation: Operation, seen: Rollout) -> float | None:
     if back and not (seen.converged or _patience_over(operation)):
         lease.write(operation, done=seen.new, total=seen.desired, error=seen.error)
         return AGAIN
-    if not back and seen.leaving and not _patience_over(operation):
+    if not back and not _still(operation, seen):
         return AGAIN
     lease.move(
         operation, S.CANCELLED, done=seen.new, total=seen.desired, result=_sentence(operation, seen)
@@ -110,10 +111,20 @@ def _wait(operation: Operation, seen: Rollout) -> float | None:
     return None
 
 
+def _still(operation: Operation, seen: Rollout) -> bool:
+    """Whether the last task that a stop may replace has been, or will not be."""
+    settled = not seen.coming and not seen.leaving and _since_last_step(operation) > PICKS
+    return settled or _patience_over(operation)
+
+
+def _since_last_step(operation: Operation) -> timedelta:
+    last = operation.steps[-1]["at"] if operation.steps else timezone.now().isoformat()
+    return timezone.now() - datetime.fromisoformat(last)
+
+
 def _patience_over(operation: Operation) -> bool:
     limit = SETTLE if operation.cancel == Operation.Cancel.STOP else 10 * SETTLE
-    last = operation.steps[-1]["at"] if operation.steps else timezone.now().isoformat()
-    return bool(timezone.now() - datetime.fromisoformat(last) > limit)
+    return _since_last_step(operation) > limit
 
 
 def _sentence(operation: Operation, seen: Rollout) -> str:

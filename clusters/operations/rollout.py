@@ -16,6 +16,7 @@ class Rollout:
     update_message: str
     new: int  # wanted tasks that run with the spec's own template
     desired: int
+    coming: int  # wanted tasks that do not run yet
     leaving: int  # tasks that still run though they are no longer wanted
     error: str  # of the newest task that failed with the spec's own template, or waits in vain
 
@@ -54,6 +55,7 @@ def read(
         update_message=status.get("Message", ""),
         new=sum(1 for t in staying if readings.template_hash(t["Spec"]) == present),
         desired=_desired(service, wanted),
+        coming=len(wanted) - len(staying),
         leaving=len(running) - len(staying),
         error=_error([t for t in tasks if readings.template_hash(t["Spec"]) == blamed], since),
     )

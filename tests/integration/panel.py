@@ -106,6 +106,8 @@ class Panel:
     def step(self, operation: Operation, engine: Engine | None = None, holder: str = "w") -> None:
         """Let a worker take the next step, as soon as it is due."""
         wait_until(lambda: _is_due(operation), "the next step is due", 30)
+        # No watcher is awake meanwhile, so the operation must not wait for one to see its end.
+        Cluster.objects.filter(pk=self.cluster.pk).update(seen_at=None)
         advance(str(operation.pk), lambda cluster: engine or self.engine, holder)
         operation.refresh_from_db()
 
@@ -114,15 +116,15 @@ class Panel:
     ) -> None:
         deadline = time.monotonic() + seconds
         while not condition():
-            assert time.monotonic() < deadline, f"{operation.as_json()}"
-            assert operation.active, f"it has ended: {operation.as_json()}"
+            assert time.monotonic() < deadline, f"{vars(operation)}"
+            assert operation.active, f"it has ended: {vars(operation)}"
             self.step(operation)
 
     def carry_out(self, operation: Operation, seconds: float = 60) -> Operation:
         """Step until it has ended."""
         deadline = time.monotonic() + seconds
         while operation.active:
-            assert time.monotonic() < deadline, f"{operation.as_json()}"
+            assert time.monotonic() < deadline, f"{vars(operation)}"
             self.step(operation)
         return operation
 

@@ -1,6 +1,7 @@
 """Operations on a real engine, from the request to their true result."""
 
 import pytest
+from django.db.models.functions import Now
 
 from access.models import AuditEntry
 from clusters.changes import (
@@ -12,9 +13,11 @@ from clusters.changes import (
     Scale,
     Update,
 )
-from clusters.models import Operation, Revision
+from clusters.models import Cluster, Operation, Revision
+from clusters.operations.carry_out import advance
 from clusters.operations.requests import preview
 from clusters.problems import Invalid
+from tests.engines import wait_until
 from tests.integration.panel import BRISK, Panel
 
 State = Operation.State
@@ -38,6 +41,26 @@ def test_a_scale_up_and_down_and_to_none(panel: Panel) -> None:
         if replicas == 4:
             assert kept <= panel.task_ids(service), "a scale restarts nothing"
     assert operation.result == "Scaled to 0: 0 of 0 tasks run."
+
+
+def test_an_operation_ends_when_its_pages_show_it(panel: Panel) -> None:
+    service = panel.start(replicas=1)
+    operation = panel.request(service, Scale(replicas=2))
+    panel.step_until(operation, lambda: operation.accepted_version is not None)
+    wait_until(lambda: len(panel.swarm.running(service.engine_id)) == 2, "the scale", 30)
+    Cluster.objects.update(seen_at=Now())  # a watcher is awake, but has not stored it yet
+
+    for _ in range(5):
+        Operation.objects.update(next_step_at=Now())
+        advance(str(operation.pk), lambda cluster: panel.engine, "w")
+        operation.refresh_from_db()
+        assert operation.active
+
+    panel.look()
+    Operation.objects.update(next_step_at=Now())
+    advance(str(operation.pk), lambda cluster: panel.engine, "w")
+    operation.refresh_from_db()
+    assert operation.state == State.SUCCEEDED
 
 
 def test_a_global_service_cannot_be_scaled(panel: Panel) -> None:
