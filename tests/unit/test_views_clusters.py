@@ -149,7 +149,7 @@ def test_a_rolled_back_update_is_never_told_as_a_success(service: Service, admin
 def test_cancelling_asks_how(service: Service, admin: Client) -> None:
     operation = make_operation(service)
     path = f"/operations/{operation.id}/cancel/"
-    assert "at most one more task is replaced" in body(admin.get(path))
+    assert "at most one task more" in body(admin.get(path))
     assert admin.post(path, {"how": "somehow"}).status_code == 422
     admin.post(path, {"how": "back"})
     operation.refresh_from_db()
