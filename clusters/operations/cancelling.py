@@ -99,11 +99,11 @@ def _send(operation: Operation, engine: Engine, service: Raw, aim: Raw) -> float
 
 def _wait(operation: Operation, seen: Rollout) -> float | None:
     """Until the tasks are back, or the one that a stop may still replace has settled."""
-    back = operation.cancel == Operation.Cancel.BACK
-    if back and not (seen.converged or _patience_over(operation)):
+    if operation.cancel == Operation.Cancel.STOP or specs.is_held(operation.before):
+        if not _still(operation, seen):
+            return AGAIN
+    elif not (seen.converged or _patience_over(operation)):
         lease.write(operation, done=seen.new, total=seen.desired, error=seen.error)
-        return AGAIN
-    if not back and not _still(operation, seen):
         return AGAIN
     lease.move(
         operation, S.CANCELLED, done=seen.new, total=seen.desired, result=_sentence(operation, seen)

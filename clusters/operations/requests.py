@@ -13,7 +13,7 @@ from access import audit
 from access.authorize import Actor, authorize
 from access.models import AuditEntry
 from access.policy import Action
-from clusters import specs
+from clusters import readings, specs
 from clusters.changes import Restart, Resume, Rollback, Scale, ServiceChange, Update
 from clusters.models import Cluster, Operation, Revision, Service, SwarmTask
 from clusters.ports import Raw
@@ -255,12 +255,11 @@ def _count(spec: Raw) -> int:
 
 def _restarts(service: Service, change: ServiceChange, after: Raw) -> list[SwarmTask]:
     """The running tasks that Swarm will replace."""
-    running = _running_tasks(service)
-    if specs.replaces_tasks(service.spec, after):
-        return running
-    if isinstance(change, Resume):  # those that the stopped rollout had not reached
-        return [task for task in running if task.template_hash != service.template_hash]
-    return []
+    if not specs.replaces_tasks(service.spec, after) and not isinstance(change, Resume):
+        return []
+    aim = readings.template_hash(after["TaskTemplate"])
+    # A rollout that stopped half way leaves tasks that are already as they shall be.
+    return [task for task in _running_tasks(service) if task.template_hash != aim]
 
 
 def _running_tasks(service: Service) -> list[SwarmTask]:
@@ -273,12 +272,18 @@ def _running_tasks(service: Service) -> list[SwarmTask]:
 
 def _refuse_unless_insisted(service: Service, change: ServiceChange) -> None:
     """A scale during a rollout. Raises Invalid, with Swarm's reason."""
-    if isinstance(change, Scale) and not change.insist and (warning := _rollout_warning(service)):
+    if not isinstance(change, Scale) or change.insist:
+        return
+    if warning := _rollout_warning(service, change):
         raise Invalid(f"{warning} Wait for it, or say that you insist.", "insist")
 
 
-def _rollout_warning(service: Service) -> str:
+def _rollout_warning(service: Service, change: ServiceChange) -> str:
     if service.health == Health.PAUSED:
+        if isinstance(change, Rollback):
+            return ""  # it leads away from what was paused
+        if isinstance(change, Update):
+            return "A rollout is paused: this update is made on top of its spec."
         return "A rollout is paused: this change sets it going again with the new tasks."
     if service.health == Health.UPDATING:
         return "A rollout is under way: this change cuts it short."
@@ -287,7 +292,7 @@ def _rollout_warning(service: Service) -> str:
 
 def _warnings(service: Service, change: ServiceChange, after: Raw) -> list[str]:
     """What a careful colleague would say before the button is pressed."""
-    found = [_rollout_warning(service)] if not isinstance(change, Resume) else []
+    found = [_rollout_warning(service, change)] if not isinstance(change, Resume) else []
     if isinstance(change, Scale) and change.replicas == 0:
         found.append("The service will run no task at all.")
     update = after.get("UpdateConfig") or {}

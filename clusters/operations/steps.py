@@ -7,7 +7,7 @@ from django.utils import timezone
 from clusters.models import Operation
 
 TITLES = {
-    "check": "Check the right to do it",
+    "check": "Check the permission",
     "send": "Send the changed spec",
     "rollout": "Swarm brings the tasks in line",
     "stop": "Hold the rollout where it is",

@@ -194,6 +194,23 @@ def test_a_cancel_back_returns_to_the_spec_before(panel: Panel) -> None:
     assert panel.images(service) == ["lab/web:1"] * 3
 
 
+def test_a_cancel_back_of_a_resume_holds_the_rollout_again(panel: Panel) -> None:
+    service = panel.start(replicas=6, UpdateConfig={**BRISK, "Monitor": 2 * 10**9})
+    update = panel.request(service, Update(image="lab/web:2"))
+    panel.step_until(update, lambda: update.done >= 1)
+    panel.cancel(update, Cancel.STOP)
+    panel.carry_out(update)
+    stopped = panel.raw(service)
+
+    resume = panel.request(panel.service(service.name), Resume())
+    panel.step_until(resume, lambda: resume.accepted_version is not None)
+    panel.cancel(resume, Cancel.BACK)
+    panel.carry_out(resume)
+    assert resume.state == State.CANCELLED
+    assert resume.done < resume.total, "it is not waited for what is held"
+    assert panel.raw(service) == stopped
+
+
 def test_a_cancel_back_does_not_undo_what_somebody_else_did(panel: Panel) -> None:
     service = panel.start(replicas=3)
     operation = panel.request(service, Update(image="lab/web:2"))
