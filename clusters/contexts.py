@@ -12,6 +12,7 @@ from clusters import selectors, specs
 from clusters.models import Cluster, Node, Operation, Revision, Service
 
 Context = dict[str, Any]
+_ENDED_BADLY = (Operation.State.FAILED, Operation.State.ROLLED_BACK)
 
 
 # --- Services ------------------------------------------------------------------------------------
@@ -33,12 +34,18 @@ def service_totals(user: User, cluster: Cluster) -> Context:
 
 
 def service_head(user: User, service: Service) -> Context:
+    """`ended` is the newest operation if it tells why the rollout was paused or rolled back."""
+    newest = selectors.operation_list(user, service=service).first()
+    active = newest if newest and newest.active else None
+    badly = service.update_state not in ("", "updating", "completed")
+    ended = newest if badly and newest and newest.state in _ENDED_BADLY else None
     return {
         "service": service,
         "cluster": service.cluster,
         "may": allowed(user, service.scope),
         "freshness": selectors.freshness(service.cluster),
-        "active": selectors.operation_list(user, state="active", service=service).first(),
+        "active": active,
+        "ended": ended,
     }
 
 

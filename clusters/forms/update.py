@@ -25,6 +25,13 @@ class PairForm(forms.Form):
             attrs = {"class": css, "aria-label": label, "placeholder": label, "spellcheck": "false"}
             self.fields[name].widget.attrs.update(attrs, autocomplete="off")
 
+    def clean(self) -> dict[str, Any]:
+        cleaned = super().clean() or self.cleaned_data
+        was = self.data.get(self.add_initial_prefix("name"))  # emptying that name removes its row
+        if cleaned.get("value") and not (cleaned.get("name") or cleaned.get("DELETE") or was):
+            self.add_error("name", "This value has no name.")
+        return cleaned
+
 
 class PairFormSet(forms.BaseFormSet):
     """The rows. `asked` is {name: value, or None to remove it}, the untouched ones left out."""

@@ -299,6 +299,12 @@ def old_count(slots: Iterable[Slot]) -> int:
 
 
 @register.filter
+def any_failed(slots: Iterable[Slot]) -> bool:
+    """Whether an earlier task failed in any slot, as far as the matrix marks them."""
+    return any(cell.failed for slot in slots if not gone(slot) for cell in slot.history[:4])
+
+
+@register.filter
 def parts(path: str) -> list[str]:
     """The names of a spec's path, between which a narrow column may break."""
     return path.split(".")

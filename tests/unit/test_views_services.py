@@ -5,11 +5,13 @@ from typing import Any
 
 import pytest
 from django.db import connection
+from django.db.models.functions import Now
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
 from access.policy import Role
-from clusters.models import Operation, Service
+from clusters import readings
+from clusters.models import Operation, Service, SwarmTask
 from tests.unit.panel import (
     change_elsewhere,
     keep_revision,
@@ -283,12 +285,48 @@ def test_a_wrong_field_of_an_update_is_told_there(
     assert "marlin" in page  # nothing that was typed is lost
 
 
+def test_a_value_without_a_name_is_not_passed_over(service: Service, operator: Client) -> None:
+    fields = {**inputs(operator.get(f"{WEB}update/")), "image": "lab/web:2"}
+    fields["labels-0-value"] = "nameless"
+    answer = operator.post(f"{WEB}update/", {**fields, "step": "confirm"})
+    assert answer.status_code == 422
+    assert "This value has no name." in text(answer)
+    assert not Operation.objects.exists()
+
+
 def test_a_removed_variable_and_a_renamed_one_are_asked_for(
     service: Service, operator: Client
 ) -> None:
     fields = {**inputs(operator.get(f"{WEB}update/")), "env-0-name": "TOKEN"}
     operator.post(f"{WEB}update/", {**fields, "step": "confirm"})
     assert Operation.objects.get().change == {"env": {"SECRET": None, "TOKEN": "swordfish"}}
+
+
+def test_a_rollback_of_a_paused_rollout_replaces_only_what_it_reached(
+    service: Service, operator: Client
+) -> None:
+    failing = change_elsewhere(service, Image="lab/crash:1")
+    Service.objects.filter(pk=service.pk).update(health="paused", update_state="paused")
+    reached = readings.template_hash(failing.spec["TaskTemplate"])
+    SwarmTask.objects.filter(slot=1).update(template_hash=reached)
+    fields = {"version": failing.version, "revision": 1, "step": "preview"}
+    answer = operator.post(f"{WEB}rollback/", fields)
+    assert "1 task replaced" in text(answer)
+    assert "sets it going again" not in text(answer)
+
+
+@pytest.mark.parametrize(
+    ("update_state", "told"), [("rollback_completed", True), ("completed", False)]
+)
+def test_a_service_tells_why_its_last_update_ended_badly(
+    service: Service, operator: Client, update_state: str, told: bool
+) -> None:
+    scale(operator, "confirm")
+    Operation.objects.update(
+        state=Operation.State.ROLLED_BACK, error="Task 1: no such file", finished_at=Now()
+    )
+    Service.objects.filter(pk=service.pk).update(update_state=update_state)
+    assert ("Task 1: no such file" in text(operator.get(WEB))) is told
 
 
 def test_a_rollback_goes_to_the_chosen_revision(service: Service, operator: Client) -> None:
