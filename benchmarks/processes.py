@@ -4,7 +4,7 @@ import os
 import re
 from pathlib import Path
 
-from tests.engines.sandbox import children
+from lab.processes import children
 
 TICKS = os.sysconf("SC_CLK_TCK")
 MIB = 2**20

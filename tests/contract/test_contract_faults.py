@@ -54,6 +54,7 @@ def test_services_survive_a_power_failure(fragile_swarm_engine: Engine) -> None:
 
     fragile_swarm_engine.power_off()
     fragile_swarm_engine.power_on()
+    fragile_swarm_engine.start()
 
     api.converge(service_id)
     assert api.service(service_id)["Spec"] == before["Spec"]

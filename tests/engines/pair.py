@@ -1,37 +1,46 @@
 """A Swarm of two nodes, a manager and a worker that can be lost and come back."""
 
-import subprocess
-from contextlib import ExitStack
 from types import TracebackType
 
-from tests.engines.engine import Engine
+from lab import swarm
+from lab.lab import Lab
+from lab.layout import Layout, NodePlan
+from lab.waiting import wait_until
+from tests.engines import images, leftovers
+from tests.engines.engine import programs
 from tests.engines.simulated import SimulatedEngine
-from tests.engines.waiting import wait_until
 
-MANAGER, WORKER = "10.99.0.1", "10.99.0.2"
-CABLE = "cable"
+NODES = (NodePlan(1, True, {}), NodePlan(2, False, {}))
 
 
 class EnginePair:
-    """Two real engines on one cable. The worker is lost by a power failure."""
+    """A lab of two nodes. The worker is lost by a power failure."""
 
-    worker_name = "node-2"
+    worker_name = "n2"
 
     def __init__(self) -> None:
-        self._stack = ExitStack()
+        name = leftovers.new_name().removeprefix("pilothouse-")
+        base = leftovers.base_directory()
+        layout = Layout(name, nodes=NODES, on_machine=False, base=base)
+        self._lab = Lab(layout, programs=programs(), tethered=True)
 
     @property
     def url(self) -> str:
         """Where the manager answers."""
-        return self.manager.url
+        return self._lab.engine("n1").url
 
     def __enter__(self) -> "EnginePair":
-        with ExitStack() as stack:
-            self.manager = stack.enter_context(Engine(swarm=False, hostname="node-1"))
-            self.worker = stack.enter_context(Engine(swarm=False, hostname=self.worker_name))
-            self._connect()
-            self._form_swarm()
-            self._stack = stack.pop_all()
+        leftovers.purge()
+        leftovers.make(self._lab.layout.root)
+        try:
+            self._lab.power_on()
+            for engine in self._lab.engines.values():
+                with engine.client() as client:
+                    client.load_image(images.archive())
+            self._lab.form_swarm()
+        except BaseException:
+            self._lab.down()
+            raise
         return self
 
     def __exit__(
@@ -40,47 +49,16 @@ class EnginePair:
         error: BaseException | None,
         traceback: TracebackType | None,
     ) -> None:
-        self._stack.close()
-
-    def _connect(self) -> None:
-        first, second = self.manager.namespace, self.worker.namespace
-        ends = (CABLE, "netns", str(first), "type", "veth", "peer", CABLE, "netns", str(second))
-        _run("ip", "link", "add", *ends)
-        for namespace, address in ((first, MANAGER), (second, WORKER)):
-            enter = ("nsenter", "--target", str(namespace), "--net")
-            _run(*enter, "ip", "address", "add", f"{address}/24", "dev", CABLE)
-            _run(*enter, "ip", "link", "set", CABLE, "up")
-
-    def _form_swarm(self) -> None:
-        with self.manager.client() as manager, self.worker.client() as worker:
-            manager.init_swarm(advertise_addr=MANAGER, listen_addr=f"{MANAGER}:2377")
-            worker.join_swarm(
-                remote_addrs=[f"{MANAGER}:2377"],
-                join_token=manager.inspect_swarm()["JoinTokens"]["Worker"],
-                advertise_addr=WORKER,
-                listen_addr=f"{WORKER}:2377",
-            )
-        self._wait_ready()
-
-    def _wait_ready(self) -> None:
-        def both_ready() -> bool:
-            with self.manager.client() as client:
-                states = [node["Status"]["State"] for node in client.nodes()]
-            return states == ["ready", "ready"]
-
-        wait_until(both_ready, "both nodes are ready", 60)
+        self._lab.down()
 
     def lose_worker(self) -> None:
         """Cut its power; managers notice after three missed heartbeats (10 to 16 s)."""
-        self.worker.power_off()
+        self._lab.off(self.worker_name)
 
     def restore_worker(self) -> None:
-        self.worker.power_on(prepare=self._connect)
-        self._wait_ready()
-
-
-def _run(*command: str) -> None:
-    subprocess.run(command, check=True, timeout=10)
+        self._lab.on(self.worker_name)
+        with self._lab.engine("n1").client() as client:
+            wait_until(lambda: len(swarm.ready_nodes(client)) == 2, "both nodes are ready", 60)
 
 
 class SimulatedPair(SimulatedEngine):

@@ -10,7 +10,7 @@ import tempfile
 from pathlib import Path
 from types import TracebackType
 
-from tests.engines.waiting import wait_until
+from lab.waiting import wait_until
 
 PROJECT = Path(__file__).resolve().parents[2]
 

@@ -1,0 +1,53 @@
+"""The images that every node is born with, stored once.
+
+A throw-away engine without a network loads them; of what it wrote, nodes get a copy of the small
+part and the layers themselves by read-only mounts.
+"""
+
+import shutil
+from pathlib import Path
+
+from lab.cgroups import Group
+from lab.engine import Engine
+
+DRIVER = "overlay2"
+KEPT = ("image", DRIVER)
+
+
+def build(archive: Path, store: Path, *, programs: Path | None = None) -> None:
+    """Load the archive into a new store; only a complete one gets the name."""
+    draft = store.with_name(f"{store.name}.new")
+    shutil.rmtree(draft, ignore_errors=True)
+    engine = Engine(draft, Group("pilothouse-store"), "store", programs=programs, tethered=True)
+    try:
+        engine.power_on()
+        engine.start()
+        with engine.client(timeout=300) as client, archive.open("rb") as content:
+            client.load_image(content)
+        engine.stop()
+    finally:
+        engine.power_off()
+        engine.sandbox.group.remove()
+    for path in (draft / "data").iterdir():
+        if path.name not in KEPT:
+            shutil.rmtree(path) if path.is_dir() else path.unlink()
+    draft.rename(store)
+
+
+def give(store: Path, node: Path) -> None:
+    """Put the store's images into a node that has never been on."""
+    source, data = store / "data", node / "data"
+    if (data / "image").exists():
+        return
+    data.mkdir(parents=True, exist_ok=True)
+    shutil.copytree(source / DRIVER, data / DRIVER, symlinks=True, ignore=_contents_of_layers)
+    layers = [path for path in (source / DRIVER).glob("*/diff")]
+    (node / "layers").write_text(
+        "".join(f"{layer} {layer.relative_to(source)}\n" for layer in layers)
+    )
+    # Last, because it says that the rest is there.
+    shutil.copytree(source / "image", data / "image", symlinks=True)
+
+
+def _contents_of_layers(directory: str, names: list[str]) -> list[str]:
+    return names if Path(directory).name == "diff" else []
