@@ -43,7 +43,10 @@ def make_plan(state: StateDirectory, given: Mapping[str, str], docker_host: str)
     if not given.get("CELERY_BROKER_URL") and not given.get("REDIS_URL"):
         broker = EmbeddedValkey(state.sockets)
         environment["CELERY_BROKER_URL"] = broker.url
-    if not given.get("PILOTHOUSE_SIMULATED_SWARM") and not engine.answers(docker_host):
+    simulated = given.get("PILOTHOUSE_SIMULATED_SWARM")
+    if simulated == "none":
+        environment["PILOTHOUSE_SIMULATED_SWARM"] = ""
+    elif not simulated and not engine.answers(docker_host):
         socket = state.sockets / "simulator.sock"
         simulator = simulated_swarm(socket)
         environment["PILOTHOUSE_SIMULATED_SWARM"] = str(socket)

@@ -317,6 +317,13 @@ def test_an_engine_that_answers_leaves_no_room_for_the_simulator(tmp_path: Path)
     assert "PILOTHOUSE_SIMULATED_SWARM" not in plan.environment
 
 
+def test_a_panel_that_wants_no_simulator_gets_none(tmp_path: Path) -> None:
+    given = {"PILOTHOUSE_SIMULATED_SWARM": "none"}
+    plan = make_plan(StateDirectory(tmp_path), given, f"unix://{tmp_path}/docker.sock")
+    assert plan.simulator is None
+    assert plan.environment["PILOTHOUSE_SIMULATED_SWARM"] == ""
+
+
 # --- The address and the table -------------------------------------------------------------------
 
 
