@@ -11,12 +11,17 @@ import sys
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 
+from lab import system
 from tests.run.execute import execute
 from tests.run.outcome import Outcome
 from tests.run.stages import ROOT, Stage, Suite, format_templates, stages, unclaimed_folders
 from tests.run.summary import summary
-from tests.run.system import provide_packages
 from tests.servers.postgresql import embedded_postgresql, packaged_postgresql, packaged_programs
+
+PACKAGES = (
+    "busybox-static", "chromium", "docker.io", "fonts-dejavu-core", "iproute2", "iptables",
+    "openssh-server", "postgresql", "rabbitmq-server", "redis-server",
+)  # fmt: skip
 
 
 def main() -> int:
@@ -28,7 +33,7 @@ def main() -> int:
     if arguments.format_templates:
         return subprocess.call(format_templates(), cwd=ROOT)
     if not arguments.stages:
-        provide_packages()
+        system.provide(*PACKAGES)
     chosen = [known[name] for name in arguments.stages] or list(known.values())
     outcomes = run_stages(chosen)
     if not arguments.stages and (unclaimed := unclaimed_folders()):

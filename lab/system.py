@@ -1,4 +1,4 @@
-"""The system packages that the tests need, on Debian and Ubuntu."""
+"""The system packages that the lab and the tests need, on Debian and Ubuntu."""
 
 import os
 import shutil
@@ -7,26 +7,22 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-PACKAGES = (
-    "busybox-static", "chromium", "docker.io", "fonts-dejavu-core", "iproute2", "iptables",
-    "openssh-server", "postgresql", "rabbitmq-server", "redis-server",
-)  # fmt: skip
 POLICY = Path("/usr/sbin/policy-rc.d")  # asked by Debian's packages before they start a daemon
 FORBIDDEN = "#!/bin/sh\nexit 101\n"
 INSTALL_TIMEOUT = 1800  # seconds
 
 
-def provide_packages() -> None:
+def provide(*packages: str) -> None:
     """Install what is missing; without the right to, say what to install and go on."""
     if not shutil.which("dpkg-query"):
-        print("Not Debian or Ubuntu: install by hand what stands for", *PACKAGES)
+        print("Not Debian or Ubuntu: install by hand what stands for", *packages)
         return
-    missing = [package for package in PACKAGES if not _installed(package)]
+    missing = [package for package in packages if not _installed(package)]
     if not missing:
         return
     become = _become_root()
     if become is None:
-        print("Tests will be skipped. To run them: sudo apt-get install", *missing, flush=True)
+        print("To have all of it: sudo apt-get install", *missing, flush=True)
         return
     print("Installing", *missing, flush=True)
     with _no_daemons(become):
@@ -60,7 +56,7 @@ def _apt(become: tuple[str, ...], *arguments: str) -> None:
 
 @contextmanager
 def _no_daemons(become: tuple[str, ...]) -> Iterator[None]:
-    """Keep the packages from starting their daemons; the tests start servers of their own.
+    """Keep the packages from starting their daemons: the lab and the tests start their own.
 
     A policy that the machine's owner put there stays.
     """
