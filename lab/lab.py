@@ -1,17 +1,20 @@
 """The lab's Swarm as a whole: up, down, and what can be done to its nodes."""
 
+import json
 import shutil
 from collections.abc import Sequence
 from pathlib import Path
 
-from lab import leftovers, store, swarm
+from lab import formation, leftovers, store
 from lab.cgroups import Group
 from lab.engine import Engine
 from lab.layout import Layout, NodePlan
 from lab.network import Switch
+from lab.preflight import CannotStart
 from lab.sandbox import CommandFailed
+from lab.swarm import Address, Nodes
 
-SWITCH = "switch"
+SWITCH, RECORD = "switch", "made-of.json"
 
 
 class NoSuchNode(Exception):
@@ -35,6 +38,7 @@ class Lab:
     ) -> None:
         self.layout = layout
         self._images = images
+        self._programs = programs
         self._tethered = tethered
         self.group = Group(layout.group)
         self.switch = Switch(layout.directory(SWITCH), self._group_of(SWITCH))
@@ -46,6 +50,29 @@ class Lab:
             for node in layout.nodes
         }  # fmt: skip
 
+    # --- On disk, for the next command -----------------------------------------------------------
+
+    def remember(self) -> None:
+        """Keep what it is made of. Raises CannotStart if it stands already, made of other things."""
+        made_of = json.dumps([str(path) if path else None for path in (self._images, self._programs)])
+        record = self.layout.root / RECORD
+        if record.exists() and record.read_text() != made_of and self.running():
+            raise CannotStart("A lab of other images or another engine runs: `make lab-down` first.")
+        self.layout.root.mkdir(parents=True, exist_ok=True)
+        record.write_text(made_of)
+
+    @classmethod
+    def found(cls, layout: Layout) -> "Lab":
+        """The lab that was made on this machine. Raises CannotStart if there is none."""
+        record = layout.root / RECORD
+        if not record.exists():
+            raise CannotStart("There is no lab on this machine: `make lab` first.")
+        images, programs = (Path(text) if text else None for text in json.loads(record.read_text()))
+        return cls(layout, images=images, programs=programs)
+
+    def running(self) -> bool:
+        return bool(self.group.processes())
+
     def _group_of(self, name: str) -> Group:
         return Group(f"{self.layout.group}/{name}")
 
@@ -56,8 +83,16 @@ class Lab:
         return self.engines[name]
 
     @property
-    def managers(self) -> dict[str, Engine]:
-        return {node.name: self.engines[node.name] for node in self.layout.nodes if node.manager}
+    def managers(self) -> list[Engine]:
+        return [self.engines[node.name] for node in self.layout.nodes if node.manager]
+
+    @property
+    def nodes(self) -> Nodes:
+        """Where each node's engine answers, and the node itself."""
+        return {
+            node.name: Address(self.engines[node.name].url, self.layout.address(node))
+            for node in self.layout.nodes
+        }
 
     # --- All of it -------------------------------------------------------------------------------
 
@@ -70,7 +105,7 @@ class Lab:
             engine.until_up()
 
     def form_swarm(self) -> None:
-        swarm.form(self.layout, self.engines)
+        formation.form(self.layout, self.engines)
 
     def down(self) -> list[str]:
         """End all of its processes and remove all of its files, mounts, groups and interfaces.

@@ -14,10 +14,22 @@ DRIVER = "overlay2"
 KEPT = ("image", DRIVER)
 
 
-def build(archive: Path, store: Path, *, programs: Path | None = None) -> None:
+def provide(archive: Path, programs: Path | None = None) -> Path:
+    """The store of the archive's images, beside it; made if it is not there yet.
+
+    Each engine has a store of its own, because a newer one's may be of another form.
+    """
+    store = archive.with_suffix(f".{programs.name}" if programs else ".store")
+    if not store.exists():
+        _build(archive, store, programs)
+    return store
+
+
+def _build(archive: Path, store: Path, programs: Path | None) -> None:
     """Load the archive into a new store; only a complete one gets the name."""
     draft = store.with_name(f"{store.name}.new")
     shutil.rmtree(draft, ignore_errors=True)
+    draft.mkdir(parents=True)
     engine = Engine(draft, Group("pilothouse-store"), "store", programs=programs, tethered=True)
     try:
         engine.power_on()

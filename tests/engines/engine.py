@@ -8,7 +8,7 @@ import os
 from pathlib import Path
 from types import TracebackType
 
-from lab import engine, swarm
+from lab import engine, formation
 from lab.cgroups import Group
 from lab.engine import EngineFailed
 from lab.waiting import wait_until
@@ -66,7 +66,7 @@ class Engine(engine.Engine):
             if self._swarm:
                 client.init_swarm(advertise_addr="127.0.0.1")
                 ready = {self.hostname}
-                wait_until(lambda: swarm.ready_nodes(client) == ready, "its node is ready")
+                wait_until(lambda: formation.ready_nodes(client) == ready, "its node is ready")
 
     def remove(self) -> None:
         """End every process and remove every file, mount, cgroup and network interface."""

@@ -2,7 +2,7 @@
 
 from types import TracebackType
 
-from lab import swarm
+from lab import formation
 from lab.lab import Lab
 from lab.layout import Layout, NodePlan
 from lab.waiting import wait_until
@@ -58,7 +58,7 @@ class EnginePair:
     def restore_worker(self) -> None:
         self._lab.on(self.worker_name)
         with self._lab.engine("n1").client() as client:
-            wait_until(lambda: len(swarm.ready_nodes(client)) == 2, "both nodes are ready", 60)
+            wait_until(lambda: len(formation.ready_nodes(client)) == 2, "both nodes are ready", 60)
 
 
 class SimulatedPair(SimulatedEngine):
