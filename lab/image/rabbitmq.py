@@ -1,0 +1,124 @@
+"""Starts a RabbitMQ node of a cluster that forms by itself, with its data on /data.
+
+RABBITMQ_PEERS names the nodes, which are host names too. Swarm makes a name known only when its
+task is healthy, and RabbitMQ asks for its peers' names once, at its start: so while this waits for
+them the health check passes (see bin/rabbitmq-healthy), and afterwards it asks RabbitMQ.
+"""
+
+import base64
+import hashlib
+import json
+import os
+import secrets
+import socket
+import time
+from pathlib import Path
+from typing import Any, NoReturn
+
+from lab.image.web import end_on_sigterm, log, secret
+
+DATA = Path("/data")
+WAITING = Path("/tmp/waiting-for-peers")  # noqa: S108 - the container's own
+PATIENCE = 90.0
+PLUGINS = "[rabbitmq_management,rabbitmq_prometheus]."
+# Quiet schedulers: three idle nodes on one machine would keep it busy.
+ERLANG = "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none"
+
+
+def main() -> None:
+    end_on_sigterm()
+    peers = os.environ.get("RABBITMQ_PEERS", "").split()
+    password = secret("rabbitmq_password")
+    DATA.joinpath("log").mkdir(exist_ok=True)
+    private(DATA / ".erlang.cookie", hashlib.sha256(f"cookie {password}".encode()).hexdigest())
+    private(DATA / "enabled_plugins", PLUGINS)
+    private(DATA / "definitions.json", json.dumps(definitions("sutazai", password)))
+    private(DATA / "rabbitmq.conf", configuration(peers))
+    wait_for(peers)
+    start()
+
+
+def private(path: Path, text: str) -> None:
+    path.unlink(missing_ok=True)
+    path.touch(0o600)
+    path.write_text(text)
+
+
+def configuration(peers: list[str]) -> str:
+    members = [
+        f"cluster_formation.classic_config.nodes.{number} = rabbit@{peer}"
+        for number, peer in enumerate(peers, 1)
+    ]
+    lines = (
+        "loopback_users = none",
+        "load_definitions = /data/definitions.json",
+        "vm_memory_high_watermark.absolute = 256MB",
+        "disk_free_limit.absolute = 50MB",
+        "log.console = true",
+        "log.console.level = warning",
+        "log.console.formatter = json",
+        "log.file = false",
+        "cluster_partition_handling = pause_minority",
+        "cluster_formation.peer_discovery_backend = classic_config",
+        *members,
+    )
+    return "\n".join([*lines, ""])
+
+
+def definitions(user: str, password: str) -> dict[str, Any]:
+    """The user and the policy that mirrors queues, as an export has them."""
+    grants = {"configure": ".*", "write": ".*", "read": ".*"}
+    account = {"password_hash": hashed(password), "hashing_algorithm": HASHING}
+    mirrored = {"ha-mode": "all", "ha-sync-mode": "automatic"}
+    policy = {"vhost": "/", "name": "mirrored", "pattern": "^(inference|processing|training)$"}
+    return {
+        "vhosts": [{"name": "/"}],
+        "users": [{"name": user, **account, "tags": ["administrator"]}],
+        "permissions": [{"user": user, "vhost": "/", **grants}],
+        "policies": [{**policy, "apply-to": "queues", "definition": mirrored, "priority": 0}],
+    }
+
+
+HASHING = "rabbit_password_hashing_sha256"
+
+
+def hashed(password: str) -> str:
+    salt = secrets.token_bytes(4)
+    return base64.b64encode(salt + hashlib.sha256(salt + password.encode()).digest()).decode()
+
+
+def wait_for(peers: list[str]) -> None:
+    """Until all are known; a peer that stays away must not hold the others up for ever."""
+    WAITING.touch()
+    deadline = time.monotonic() + PATIENCE
+    while time.monotonic() < deadline and not all(known(peer) for peer in peers):
+        time.sleep(0.5)
+    log("peers", known=[peer for peer in peers if known(peer)])
+    WAITING.unlink()
+
+
+def known(host: str) -> bool:
+    try:
+        socket.getaddrinfo(host, None, socket.AF_INET)
+    except OSError:
+        return False
+    return True
+
+
+def start() -> NoReturn:
+    environment = {
+        **os.environ,
+        "HOME": str(DATA),
+        "RABBITMQ_MNESIA_BASE": str(DATA / "mnesia"),
+        "RABBITMQ_LOG_BASE": str(DATA / "log"),
+        "RABBITMQ_PID_FILE": str(DATA / "pid"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(DATA / "enabled_plugins"),
+        "RABBITMQ_CONFIG_FILE": str(DATA / "rabbitmq.conf"),
+        "RABBITMQ_CONF_ENV_FILE": "/dev/null",
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": ERLANG,
+    }
+    os.execvpe("rabbitmq-server", ["rabbitmq-server"], environment)  # noqa: S606, S607
+
+
+if __name__ == "__main__":
+    main()
