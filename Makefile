@@ -4,7 +4,7 @@ SETUP := $(PYTHON) -I controlpanel/supervisor/environment.py
 COMPILE := .venv/bin/uv pip compile --quiet --no-header --no-emit-index-url --generate-hashes \
 	--universal --python-version 3.11
 
-.PHONY: run test test-unit lint format bench lock vendor clean
+.PHONY: run test test-unit lint format bench lab lab-down lock vendor clean
 
 run:
 	@exec $(SETUP) python manage.py up
@@ -25,6 +25,13 @@ format:
 
 bench:
 	@exec $(SETUP) --dev python benchmarks/run.py
+
+# A real Swarm of five nodes with the reference stack; `make lab ENGINE=28` takes a newer engine.
+lab:
+	@exec $(SETUP) python -m lab up $(if $(ENGINE),--engine $(ENGINE))
+
+lab-down:
+	@exec $(SETUP) python -m lab down
 
 # Locks again, keeping the versions that still fit; `make lock UPGRADE=--upgrade` takes newer ones.
 lock:

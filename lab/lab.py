@@ -54,10 +54,14 @@ class Lab:
 
     def remember(self) -> None:
         """Keep what it is made of. Raises CannotStart if it stands already, made of other things."""
-        made_of = json.dumps([str(path) if path else None for path in (self._images, self._programs)])
+        made_of = json.dumps(
+            [str(path) if path else None for path in (self._images, self._programs)]
+        )
         record = self.layout.root / RECORD
         if record.exists() and record.read_text() != made_of and self.running():
-            raise CannotStart("A lab of other images or another engine runs: `make lab-down` first.")
+            raise CannotStart(
+                "A lab of other images or another engine runs: `make lab-down` first."
+            )
         self.layout.root.mkdir(parents=True, exist_ok=True)
         record.write_text(made_of)
 

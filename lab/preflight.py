@@ -67,9 +67,7 @@ def _memory() -> Iterator[str]:
 def _features() -> Iterator[str]:
     for feature, trial in FEATURES.items():
         command = ["unshare", "--net", "--mount", "sh", "-c", trial]
-        done = subprocess.run(
-            command, capture_output=True, text=True, check=False, timeout=TIMEOUT
-        )
+        done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=TIMEOUT)
         if done.returncode != 0:
             yield (
                 f"This kernel cannot do {feature}: {done.stderr.strip().splitlines()[-1]}. "
