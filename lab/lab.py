@@ -53,7 +53,7 @@ class Lab:
     # --- On disk, for the next command -----------------------------------------------------------
 
     def remember(self) -> None:
-        """Keep what it is made of. Raises CannotStart if it stands already, made of other things."""
+        """Keep what it is made of. Raises CannotStart if one runs that is made of other things."""
         made_of = json.dumps(
             [str(path) if path else None for path in (self._images, self._programs)]
         )
