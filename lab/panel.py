@@ -84,13 +84,17 @@ class Panel:
 
     def register(self, addresses: Sequence[str]) -> None:
         """Make the lab a cluster of the panel, unless it is."""
-        token = self._manage("issue_token", "admin", "--name", "lab", "--days", "1").split()[-1]
+        token = self.issue_token()
         if self._api(token, "GET", f"/clusters/{CLUSTER}") == 404:
             status = self._api(
                 token, "POST", "/clusters", {"name": CLUSTER, "addresses": [*addresses]}
             )
             if status != 201:
                 raise PanelFailed(f"The panel did not take the lab as a cluster (status {status}).")
+
+    def issue_token(self) -> str:
+        """A token for the panel's API, with the rights of its admin."""
+        return self._manage("issue_token", "admin", "--name", "lab", "--days", "1").split()[-1]
 
     def _manage(self, *arguments: str) -> str:
         done = subprocess.run(
