@@ -42,7 +42,9 @@ class Api:
     def running_on(self, name: str) -> list[str]:
         """The nodes of the tasks that the panel counts as running."""
         tasks = self.service(name)["tasks"]
-        return sorted(task["node"] for task in tasks if task["state"] == "running")
+        return sorted(
+            task["node"] for task in tasks if task["state"] == task["desired_state"] == "running"
+        )
 
     def do(self, name: str, action: str, **body: object) -> str:
         """Ask for an operation; answers its id."""

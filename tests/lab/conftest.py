@@ -20,7 +20,7 @@ from tests.servers.daemon import free_port
 from tests.supervisor.panel import NOT_ON_A_FRESH_MACHINE
 
 __all__ = ["browser"]
-LAYOUT = Layout("test", "10.78.0")  # beside whatever `make lab` runs
+LAYOUT = Layout("test", "10.87.0")  # beside whatever `make lab` runs
 
 
 @pytest.fixture(scope="session")
