@@ -4,8 +4,8 @@ import json
 import math
 import time
 import urllib.parse
-from collections.abc import Callable, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 
 import docker.errors
@@ -14,7 +14,7 @@ import requests
 from lab.stack import NAME, StackFailed
 from lab.swarm import Nodes, NotAnswering, Swarm, get
 
-AGAIN_SECONDS = 0.5
+AGAIN_SECONDS = 1.0
 ROWS = 6000
 SLOTS = 16384
 RABBITMQ = 'curl -fsS --user "sutazai:$(cat /run/secrets/rabbitmq_password)" 127.0.0.1:15672'
@@ -84,29 +84,37 @@ def checks() -> list[Check]:
 def wait(nodes: Nodes, seconds: float, report: Callable[[str], None]) -> float:
     """Until every check passes, telling of each; returns how long it took."""
     swarm, began = Swarm(nodes, NAME), time.monotonic()
-    waiting = {check: "not asked yet" for check in checks()}
-    while waiting:
-        for check, reason in _ask(swarm, list(waiting)).items():
+    asked = checks()
+    failing: dict[str, str] = {}
+    with ThreadPoolExecutor(len(asked)) as pool:
+        answers = {
+            pool.submit(_until_it_passes, check, swarm, began + seconds): check for check in asked
+        }
+        for answer in as_completed(answers):
+            check, reason = answers[answer], answer.result()
             if reason is None:
-                del waiting[check]
                 report(f"{time.monotonic() - began:5.1f} s  {check.name}")
             else:
-                waiting[check] = reason
-        if waiting and time.monotonic() - began > seconds:
-            raise StackFailed(_diagnosis(swarm, waiting, seconds))
-        time.sleep(AGAIN_SECONDS if waiting else 0)
+                failing[check.name] = reason
+    if failing:
+        raise StackFailed(_diagnosis(swarm, failing, seconds))
     return time.monotonic() - began
 
 
-def _ask(swarm: Swarm, asked: Sequence[Check]) -> dict[Check, str | None]:
-    with ThreadPoolExecutor(len(asked)) as pool:
-        return dict(zip(asked, pool.map(lambda check: check.reason(swarm), asked), strict=True))
+def _until_it_passes(check: Check, swarm: Swarm, deadline: float) -> str | None:
+    """Its reason at the deadline, or None."""
+    while True:
+        reason = check.reason(swarm)
+        if reason is None or time.monotonic() > deadline:
+            return reason
+        time.sleep(AGAIN_SECONDS)
 
 
-def _diagnosis(swarm: Swarm, waiting: dict[Check, str], seconds: float) -> str:
+def _diagnosis(swarm: Swarm, failing: dict[str, str], seconds: float) -> str:
     lines = [f"After {seconds:g} s the stack is not healthy:"]
-    lines += [f"- {check.name}: {reason}" for check, reason in waiting.items()]
-    for service in sorted({name for check in waiting for name in check.services}):
+    lines += [f"- {name}: {reason}" for name, reason in failing.items()]
+    concerned = {name for check in checks() if check.name in failing for name in check.services}
+    for service in sorted(concerned):
         lines.append(f"{service}:")
         try:
             lines += [f"  {line}" for line in swarm.last_words(service)]
