@@ -13,13 +13,12 @@ import socket
 import time
 
 from celery.exceptions import TimeoutError as NotDone
-from kombu.exceptions import OperationalError
 
 from lab.image import metrics
 from lab.image.load import Load
 from lab.image.metrics import Histogram, Metric
 from lab.image.registration import Registration
-from lab.image.tasks import QUEUES, work
+from lab.image.tasks import BROKER_TROUBLE, QUEUES, work
 from lab.image.tracing import Tracer
 from lab.image.web import (
     Application,
@@ -107,8 +106,8 @@ class Agent(Application):
             self._sent.add(count, queue_name=queue)
             if "wait" in request.query:
                 sent[-1].get(timeout=float(request.query["wait"]))
-        except OperationalError as error:
-            raise Refused(503, f"no RabbitMQ answers: {error}") from error
+        except BROKER_TROUBLE as error:
+            raise Refused(503, f"RabbitMQ does not take it: {error}") from error
         except NotDone as error:
             raise Refused(504, "the task is not done yet") from error
         return as_json({"queue": queue, "tasks": [task.id for task in sent]}, 202)

@@ -4,11 +4,10 @@ import os
 import threading
 
 from kombu import Connection
-from kombu.exceptions import OperationalError
 
 from lab.image import metrics
 from lab.image.metrics import Metric
-from lab.image.tasks import QUEUES, RETRY, broker
+from lab.image.tasks import BROKER_TROUBLE, QUEUES, RETRY, broker
 from lab.image.web import (
     Application,
     Request,
@@ -50,7 +49,7 @@ class Exporter(Application):
                     found = channel.queue_declare(queue, durable=True, auto_delete=False)
                     length.set(found.message_count, queue_name=queue)
                     consumers.set(found.consumer_count, queue_name=queue)
-        except (OSError, OperationalError, *self._connection.connection_errors) as error:
+        except BROKER_TROUBLE as error:
             log("RabbitMQ does not answer", error=str(error))
             self._connection.close()
             return False

@@ -1,8 +1,9 @@
 """Starts a RabbitMQ node of a cluster that forms by itself, with its data on /data.
 
 RABBITMQ_PEERS names the nodes, which are host names too. Swarm makes a name known only when its
-task is healthy, and RabbitMQ asks for its peers' names once, at its start: so while this waits for
-them the health check passes (see bin/rabbitmq-healthy), and afterwards it asks RabbitMQ.
+task is healthy, and RabbitMQ needs its peers' names to start, as they need its own: so this waits
+until the health check has passed once (see bin/rabbitmq-healthy, which lets it pass meanwhile) and
+all peers are known. Afterwards the health check asks RabbitMQ.
 """
 
 import base64
@@ -19,6 +20,7 @@ from lab.image.web import end_on_sigterm, log, secret
 
 DATA = Path("/data")
 WAITING = Path("/tmp/waiting-for-peers")  # noqa: S108 - the container's own
+CHECKED = Path("/tmp/was-healthy")  # noqa: S108
 PATIENCE = 90.0
 PLUGINS = "[rabbitmq_management,rabbitmq_prometheus]."
 # Quiet schedulers: three idle nodes on one machine would keep it busy.
@@ -88,13 +90,18 @@ def hashed(password: str) -> str:
 
 
 def wait_for(peers: list[str]) -> None:
-    """Until all are known; a peer that stays away must not hold the others up for ever."""
+    """A peer that stays away must not hold the others up for ever."""
     WAITING.touch()
     deadline = time.monotonic() + PATIENCE
-    while time.monotonic() < deadline and not all(known(peer) for peer in peers):
+    while peers and time.monotonic() < deadline and not all_known(peers):
         time.sleep(0.5)
     log("peers", known=[peer for peer in peers if known(peer)])
     WAITING.unlink()
+
+
+def all_known(peers: list[str]) -> bool:
+    """This one by its health check: its own name it finds in its own list of hosts."""
+    return CHECKED.exists() and all(known(peer) for peer in peers)
 
 
 def known(host: str) -> bool:

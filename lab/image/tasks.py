@@ -4,7 +4,8 @@ import os
 import time
 
 from celery import Celery
-from kombu import Queue
+from kombu import Connection, Queue
+from kombu.exceptions import OperationalError
 
 from lab.image.web import secret
 
@@ -34,6 +35,9 @@ app.conf.update(
     broker_heartbeat=10,
     result_expires=60,
 )
+# What goes wrong with RabbitMQ, and with a queue of which the home node is away.
+transport = Connection(broker())
+BROKER_TROUBLE = (OperationalError, *transport.connection_errors, *transport.channel_errors)
 
 
 @app.task(name="sutazai.work")
