@@ -2,8 +2,8 @@
 
 RABBITMQ_PEERS names the nodes, which are host names too. Swarm makes a name known only when its
 task is healthy, and RabbitMQ needs its peers' names to start, as they need its own: so this waits
-until the health check has passed once (see bin/rabbitmq-healthy, which lets it pass meanwhile) and
-all peers are known. Afterwards the health check asks RabbitMQ.
+until the health check has passed once (bin/rabbitmq-healthy lets it pass meanwhile) and all peers
+are known.
 """
 
 import base64
@@ -19,8 +19,7 @@ from typing import Any, NoReturn
 from lab.image.web import end_on_sigterm, log, secret
 
 DATA = Path("/data")
-WAITING = Path("/tmp/waiting-for-peers")  # noqa: S108 - the container's own
-CHECKED = Path("/tmp/was-healthy")  # noqa: S108
+CHECKED = Path("/tmp/was-checked")  # noqa: S108 - the container's own
 PATIENCE = 90.0
 PLUGINS = "[rabbitmq_management,rabbitmq_prometheus]."
 # Quiet schedulers: three idle nodes on one machine would keep it busy.
@@ -91,12 +90,10 @@ def hashed(password: str) -> str:
 
 def wait_for(peers: list[str]) -> None:
     """A peer that stays away must not hold the others up for ever."""
-    WAITING.touch()
     deadline = time.monotonic() + PATIENCE
     while peers and time.monotonic() < deadline and not all_known(peers):
         time.sleep(0.5)
     log("peers", known=[peer for peer in peers if known(peer)])
-    WAITING.unlink()
 
 
 def all_known(peers: list[str]) -> bool:
