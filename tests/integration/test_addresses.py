@@ -1,11 +1,6 @@
 """The ways to an engine: several addresses, TLS, SSH; and engines that cannot be spoken to."""
 
 import asyncio
-import getpass
-import os
-import shutil
-import socket
-import subprocess
 import threading
 from collections.abc import Callable, Iterator
 from http.server import BaseHTTPRequestHandler, HTTPServer
@@ -23,9 +18,11 @@ from clusters.ports import (
     TLSMaterial,
 )
 from tests.engines import Engine, SimulatedEngine
-from tests.integration.certificates import Authority
-from tests.integration.relay import Relay
-from tests.servers.daemon import free_port, running
+from tests.servers.certificates import Authority
+from tests.servers.daemon import free_port
+from tests.servers.fixtures import require
+from tests.servers.relay import Relay
+from tests.servers.ssh import SSHHome, missing_sshd, ssh_before
 
 Open = Callable[..., DockerEngine]
 
@@ -186,80 +183,32 @@ def test_a_client_of_another_authority_is_refused_by_the_engine(
 
 # --- SSH -----------------------------------------------------------------------------------------
 
-SSHD = Path("/usr/sbin/sshd")
+
+@pytest.fixture
+def ssh_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> SSHHome:
+    home = SSHHome(tmp_path)
+    monkeypatch.setenv("PATH", home.path)
+    return home
 
 
 @pytest.fixture
-def ssh_home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Keys and known hosts of the test's own. ssh finds its home in the password file, not in
-    $HOME, so the `ssh` that is found first is one that reads the test's configuration."""
-    for name in ("host", "user"):
-        command = ["ssh-keygen", "-q", "-t", "ed25519", "-N", "", "-f", str(tmp_path / name)]
-        subprocess.run(command, check=True, timeout=20)
-    (tmp_path / "authorized").write_text((tmp_path / "user.pub").read_text())
-    (tmp_path / "known").touch()
-    (tmp_path / "config").write_text(
-        f"UserKnownHostsFile {tmp_path}/known\nGlobalKnownHostsFile /dev/null\n"
-        f"IdentityFile {tmp_path}/user\nIdentitiesOnly yes\n"
-    )
-    programs = tmp_path / "bin"
-    programs.mkdir()
-    ssh = programs / "ssh"
-    ssh.write_text(f'#!/bin/sh\nexec {shutil.which("ssh")} -F {tmp_path}/config "$@"\n')
-    ssh.chmod(0o755)
-    monkeypatch.setenv("PATH", f"{programs}:{os.environ['PATH']}")
-    return tmp_path
-
-
-@pytest.fixture
-def ssh_address(swarm_engine: Engine, ssh_home: Path) -> Iterator[str]:
+def ssh_address(swarm_engine: Engine, ssh_home: SSHHome) -> Iterator[str]:
     """A real sshd before the engine."""
-    if not SSHD.exists():
-        pytest.skip("openssh-server is not installed")
-    port = free_port()
-    Path("/run/sshd").mkdir(exist_ok=True)
-    options = {
-        "Port": str(port),
-        "ListenAddress": "127.0.0.1",
-        "HostKey": f"{ssh_home}/host",
-        "AuthorizedKeysFile": f"{ssh_home}/authorized",
-        "PasswordAuthentication": "no",
-        "PermitRootLogin": "prohibit-password",
-        "StrictModes": "no",
-        "UsePAM": "no",
-        "PidFile": "none",
-    }
-    command = [str(SSHD), "-D", "-e", "-f", "/dev/null"]
-    for name, value in options.items():
-        command += ["-o", f"{name}={value}"]
-    with running(command, lambda: _listens(port), ssh_home / "sshd.log"):
-        yield f"ssh://{getpass.getuser()}@127.0.0.1:{port}{_socket(swarm_engine)}"
+    require(missing_sshd())
+    with ssh_before(_socket(swarm_engine), ssh_home) as address:
+        yield address
 
 
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=2).close()
-    except OSError:
-        return False
-    return True
-
-
-def _know_the_host(home: Path, address: str) -> None:
-    port = address.rpartition(":")[2].partition("/")[0]
-    key = " ".join((home / "host.pub").read_text().split()[:2])
-    (home / "known").write_text(f"[127.0.0.1]:{port} {key}\n")
-
-
-def test_an_unknown_host_key_is_refused(ssh_address: str, ssh_home: Path, reach: Open) -> None:
+def test_an_unknown_host_key_is_refused(ssh_address: str, ssh_home: SSHHome, reach: Open) -> None:
     with pytest.raises(EngineUnreachable, match="Host key verification failed"):
         reach(ssh_address).facts()
-    assert (ssh_home / "known").read_text() == "", "nor is it learnt by the way"
+    assert ssh_home.known == "", "nor is it learnt by the way"
 
 
 def test_an_engine_is_reached_over_ssh_for_requests_and_streams(
-    swarm_engine: Engine, ssh_address: str, ssh_home: Path, reach: Open
+    swarm_engine: Engine, ssh_address: str, ssh_home: SSHHome, reach: Open
 ) -> None:
-    _know_the_host(ssh_home, ssh_address)
+    ssh_home.know(ssh_address)
     engine = reach(ssh_address, timeout=15)
     assert engine.facts().is_manager
     assert engine.nodes()
@@ -268,8 +217,10 @@ def test_an_engine_is_reached_over_ssh_for_requests_and_streams(
     )
 
 
-def test_a_tunnel_that_broke_is_opened_again(ssh_address: str, ssh_home: Path, reach: Open) -> None:
-    _know_the_host(ssh_home, ssh_address)
+def test_a_tunnel_that_broke_is_opened_again(
+    ssh_address: str, ssh_home: SSHHome, reach: Open
+) -> None:
+    ssh_home.know(ssh_address)
     engine = reach(ssh_address, timeout=15)
     engine.facts()
     tunnel = next(iter(engine._tunnels.values()))._process

@@ -28,8 +28,8 @@ from live.models import Change
 from tests.engines import wait_until
 from tests.integration.panel import user
 from tests.integration.processes import Processes, database_url, environment
-from tests.integration.relay import Relay
 from tests.servers.daemon import free_port
+from tests.servers.relay import Relay
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 

@@ -12,7 +12,7 @@ from tests.servers.redis import missing_redis, packaged_redis
 @pytest.fixture(scope="session")
 def redis_url() -> Iterator[str]:
     """A Redis of the session's own."""
-    _require(missing_redis())
+    require(missing_redis())
     with packaged_redis() as url:
         yield url
 
@@ -20,12 +20,12 @@ def redis_url() -> Iterator[str]:
 @pytest.fixture(scope="session")
 def rabbitmq_url() -> Iterator[str]:
     """A RabbitMQ of the session's own."""
-    _require(missing_rabbitmq())
+    require(missing_rabbitmq())
     with packaged_rabbitmq() as url:
         yield url
 
 
-def _require(missing: str | None) -> None:
+def require(missing: str | None) -> None:
     """Skip where a server is missing; on CI that is a failure, never a silent skip."""
     if missing is None:
         return
