@@ -1,11 +1,15 @@
-"""Chromium, driven by Playwright."""
+"""Chromium, driven by Playwright, and one panel beside a real Swarm for the people in the tests."""
 
 from collections.abc import Iterator
 
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
-from tests.engines.fixtures import swarm_engine
+from tests.browser.operating import PASSWORD, Person, Web, service
+from tests.engines.engine import Engine
+from tests.engines.fixtures import plain_engine, swarm_engine
+from tests.servers.ssh import SSHHome
+from tests.supervisor.panel import Panel
 
 CHROMIUM = "/usr/bin/chromium"
 QUIET = [  # no sandbox as root, and no calls to the outside
@@ -17,7 +21,7 @@ QUIET = [  # no sandbox as root, and no calls to the outside
     "--disable-component-update",
     "--disable-sync",
 ]
-__all__ = ["browser", "swarm_engine"]
+__all__ = ["browser", "plain_engine", "swarm_engine"]
 
 
 @pytest.fixture(scope="session")
@@ -26,3 +30,47 @@ def browser() -> Iterator[Browser]:
         running = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         yield running
         running.close()
+
+
+@pytest.fixture(scope="session")
+def ssh_home(tmp_path_factory: pytest.TempPathFactory) -> SSHHome:
+    """The keys and known hosts of the panel's user."""
+    return SSHHome(tmp_path_factory.mktemp("ssh"))
+
+
+@pytest.fixture(scope="session")
+def panel(
+    swarm_engine: Engine, ssh_home: SSHHome, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Panel]:
+    running = Panel(
+        tmp_path_factory.mktemp("panel") / "var",
+        DOCKER_HOST=swarm_engine.url,
+        PILOTHOUSE_ADMIN_PASSWORD=PASSWORD,
+        PATH=ssh_home.path,
+    )
+    try:
+        yield running.until_up()
+    finally:
+        running.stop()
+
+
+@pytest.fixture
+def operator(browser: Browser, panel: Panel) -> Iterator[Person]:
+    person = Person(browser, panel)
+    yield person
+    person.context.close()
+
+
+@pytest.fixture
+def onlooker(browser: Browser, panel: Panel) -> Iterator[Person]:
+    person = Person(browser, panel, viewport={"width": 390, "height": 844})
+    yield person
+    person.context.close()
+
+
+@pytest.fixture
+def web(swarm_engine: Engine, request: pytest.FixtureRequest) -> Iterator[Web]:
+    """A service of the test's own; parts of its spec can be given as the fixture's parameter."""
+    name = next(Web.names)
+    with service(swarm_engine, name, **getattr(request, "param", {})) as client:
+        yield Web(name, client)

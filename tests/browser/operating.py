@@ -1,12 +1,14 @@
 """A panel on a real engine, and people with browsers in front of it."""
 
+import copy
+import itertools
 import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import docker
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Locator, Page, expect
 
 from tests.engines.engine import Engine
 from tests.supervisor.panel import Panel, wait_for
@@ -30,6 +32,13 @@ class Person:
         self.page.get_by_role("button", name="Sign in").click()
         expect(self.page.get_by_role("navigation").first).to_be_visible()
 
+    def another_tab(self) -> "Person":
+        """The same person with a second page."""
+        tab = copy.copy(self)
+        tab.page = self.context.new_page()
+        tab.page.set_default_timeout(PATIENCE)
+        return tab
+
     def open(self, path: str) -> "Person":
         """Open a page, wait until it is live, and count every load of a document from then on."""
         self.page.goto(self.panel.url + path)
@@ -48,11 +57,11 @@ class Person:
 
     def act(self, action: str) -> None:
         """Open the dialog of an action on the service page."""
-        self.page.locator("#service-head").get_by_role("link", name=action, exact=True).click()
+        self.head.get_by_role("link", name=action, exact=True).click()
         expect(self.dialog).to_be_visible()
 
     @property
-    def dialog(self) -> Any:
+    def dialog(self) -> Locator:
         return self.page.locator("#dialog-body")
 
     def preview(self) -> None:
@@ -63,17 +72,78 @@ class Person:
         self.dialog.get_by_role("button", name=re.compile(f"^{verb} ")).click()
         expect(self.dialog).to_have_count(0)
 
-    def last_operation(self, state: str) -> None:
-        """Wait until the newest operation of the service is in this state, as the page tells it."""
-        row = self.page.locator("#service-operations [id^=operation-]").first
-        expect(row).to_contain_text(state, timeout=PATIENCE)
+    def update_to(self, image: str) -> None:
+        """Ask for an update to the image, by way of the preview."""
+        self.act("Update")
+        self.dialog.get_by_label("Image").fill(image)
+        self.preview()
+        self.confirm("Update")
+
+    def cancel(self, how: str) -> None:
+        """Cancel what is under way, from the service page."""
+        self.head.get_by_role("link", name="Cancel…").click()
+        self.dialog.get_by_role("radio", name=re.compile(f"^{how}")).check()
+        self.dialog.get_by_role("button", name="Cancel the operation").click()
+        expect(self.dialog).to_have_count(0)
+
+    @property
+    def head(self) -> Locator:
+        """What a service page says of the service above its tabs."""
+        return self.page.locator("#service-head")
+
+    def until_told(self, words: str) -> None:
+        """Wait until the head of the service page, or of the cluster page, says so."""
+        head = self.page.locator("#service-head, #cluster-head")
+        expect(head).to_contain_text(words, timeout=PATIENCE)
+
+    def until_steady(self, count: int) -> None:
+        """Wait until so many tasks run with the present spec, as the matrix shows them."""
+        cells = self.page.locator("#task-matrix .cells .cell-running:not(.cell-old)")
+        expect(cells).to_have_count(count, timeout=PATIENCE)
+
+
+class Web:
+    """A service of the test's own, and the engine's word on it."""
+
+    names = (f"web-{number}" for number in itertools.count(1))
+
+    def __init__(self, name: str, engine: docker.APIClient) -> None:
+        self.name, self.engine = name, engine
+
+    def inspect(self) -> dict[str, Any]:
+        return self.engine.inspect_service(self.name)
+
+    @property
+    def spec(self) -> dict[str, Any]:
+        return self.inspect()["Spec"]
+
+    @property
+    def image(self) -> str:
+        return self.spec["TaskTemplate"]["ContainerSpec"]["Image"]
+
+    def task_ids(self) -> set[str]:
+        wanted = {"service": self.name, "desired-state": "running"}
+        return {task["ID"] for task in self.engine.tasks(wanted)}
+
+    def task_images(self) -> list[str]:
+        """The images of the tasks that shall run."""
+        wanted = {"service": self.name, "desired-state": "running"}
+        return [task["Spec"]["ContainerSpec"]["Image"] for task in self.engine.tasks(wanted)]
+
+    def change(self, patch: Callable[[dict[str, Any]], object]) -> None:
+        """Change the spec behind the panel's back."""
+        present = self.inspect()
+        patch(present["Spec"])
+        url = self.engine._url("/services/{0}/update", present["ID"])
+        version = {"version": present["Version"]["Index"]}
+        answer = self.engine._post_json(url, data=present["Spec"], params=version)
+        self.engine._raise_for_status(answer)
 
 
 @contextmanager
 def service(engine: Engine, name: str, **changes: Any) -> Iterator[docker.APIClient]:
     """A service of four tasks that stops and updates quickly, removed at the end."""
     client = engine.client()
-    client.post_json = client._post_json
     spec = {
         "Name": name,
         "TaskTemplate": {
@@ -101,5 +171,6 @@ def service(engine: Engine, name: str, **changes: Any) -> Iterator[docker.APICli
     try:
         yield client
     finally:
-        client.remove_service(name)
+        with suppress(docker.errors.NotFound):
+            client.remove_service(name)
         client.close()
