@@ -38,11 +38,14 @@ const callbacks = {
     !(KEPT.has(name) && (node.matches("details, .cell, [role=option]"))),
 };
 
+// What is being typed is kept; any other element with the focus says what is new.
+const typing = () => document.activeElement?.matches("input, textarea, select") ?? false;
+
 function morph(old, fresh) {
   const before = watched(old);
   const kept = window.Idiomorph.morph(old, fresh, {
     morphStyle: "outerHTML",
-    ignoreActiveValue: true,
+    ignoreActiveValue: typing(),
     restoreFocus: true,
     callbacks,
   });
