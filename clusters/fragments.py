@@ -95,7 +95,10 @@ def _service(user: User, argument: str, touched: Changes) -> Fragments:
         ]
         if not found:
             return {}
-    service = selectors.service_seen_by(user, selectors.cluster_seen_by(user, name), service_id)
+    try:
+        service = selectors.service_seen_by(user, selectors.cluster_seen_by(user, name), service_id)
+    except NotFound:
+        return {"service-gone": _html("service_gone", {"gone": True})}
     nouns = {t.noun for t in found} if found is not None else {"service", "task", "operation"}
     return _service_parts(user, service, nouns)
 
@@ -137,8 +140,11 @@ def _cluster(user: User, name: str, touched: Changes) -> Fragments:
 def _freshness(user: User, name: str, touched: Changes) -> Fragments:
     if _of(touched, name, "cluster") == []:
         return {}
-    cluster = selectors.cluster_seen_by(user, name)
-    return {f"freshness-{name}": _html("freshness", contexts.freshness(cluster))}
+    try:
+        context = contexts.freshness(selectors.cluster_seen_by(user, name))
+    except NotFound:
+        return {f"freshness-{name}": _html("freshness_gone", {"name": name})}
+    return {f"freshness-{name}": _html("freshness", context)}
 
 
 def _overview(user: User, _: str, touched: Changes) -> Fragments:
