@@ -8,7 +8,7 @@ const SILENCE = 12_000; // ms without a frame, after which the socket is taken f
 const LONGEST_WAIT = 15_000; // ms between two attempts
 const SIGN_IN = "/sign-in/";
 const indicator = document.getElementById("live");
-const topics = document.body.dataset.liveTopics?.trim().split(/\s+/) ?? [];
+const topics = () => document.body.dataset.liveTopics?.trim().split(/\s+/) ?? [];
 
 let socket = null;
 let sequence = document.body.dataset.liveSince ?? "0";
@@ -95,7 +95,7 @@ function connect() {
   const address = new URL("/live/", location.href);
   address.protocol = address.protocol.replace("http", "ws");
   address.searchParams.set("since", sequence);
-  for (const topic of topics) address.searchParams.append("topics", topic);
+  for (const topic of topics()) address.searchParams.append("topics", topic);
   const mine = new WebSocket(address);
   socket = mine;
   mine.addEventListener("message", (event) => mine === socket && take(event.data));
@@ -138,9 +138,10 @@ function wakeUp() {
   if (dead && socket?.readyState !== WebSocket.CONNECTING) reconnect();
 }
 
-if (indicator && topics.length) {
+if (indicator && topics().length) {
   connect();
   setInterval(look, 1000);
+  document.addEventListener("pilothouse:topics", reconnect);
   window.addEventListener("online", wakeUp);
   document.addEventListener("visibilitychange", wakeUp);
   window.addEventListener("pageshow", (event) => event.persisted && location.reload());

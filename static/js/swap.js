@@ -70,12 +70,20 @@ export function swapFragments(html) {
   return strangers;
 }
 
+// What the page shows now may be more than what its socket asked for.
+function takeTopics(topics) {
+  if (!topics || topics === document.body.dataset.liveTopics) return;
+  document.body.dataset.liveTopics = topics;
+  document.dispatchEvent(new CustomEvent("pilothouse:topics"));
+}
+
 // Reads the page anew and swaps the part with this selector.
 export async function refreshPart(selector) {
   const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
   if (answer.redirected) location.reload();
   if (!answer.ok) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
+  takeTopics(page.body.dataset.liveTopics);
   const fresh = page.querySelector(selector);
   const old = document.querySelector(selector);
   if (fresh && old) morph(old, fresh);
