@@ -96,7 +96,7 @@ def restart(
     return _change(request, response, cluster, service, change or Restart(), options, key)
 
 
-@router.post(SERVICE + "resume", response=CHANGE, summary="Resume a stopped rollout")
+@router.post(SERVICE + "resume", response=CHANGE, summary="Resume a stopped or paused rollout")
 def resume(
     request: HttpRequest,
     response: HttpResponse,

@@ -65,11 +65,18 @@ def _over(operation: Operation, service: Raw, seen: Rollout) -> bool:
 def _aim(operation: Operation, service: Raw, seen: Rollout) -> Raw:
     """The spec that cancelling leads to."""
     if operation.cancel == Operation.Cancel.BACK:
-        return operation.before
+        return _before(operation)
     present = service["Spec"]
     if operation.kind == Operation.Kind.SCALE and not _stopped(operation):
         return specs.scaled(present, seen.new)
     return specs.held(present) if seen.moving else present
+
+
+def _before(operation: Operation) -> Raw:
+    """The spec to go back to. What resumed a rollout that Swarm had paused changed nothing in the
+    spec: back is where it stands still again."""
+    same = specs.spec_hash(operation.before) == specs.spec_hash(operation.after)
+    return specs.held(operation.before) if same else operation.before
 
 
 def _name(operation: Operation) -> str:
@@ -99,7 +106,7 @@ def _send(operation: Operation, engine: Engine, service: Raw, aim: Raw) -> float
 
 def _wait(operation: Operation, seen: Rollout) -> float | None:
     """Until the tasks are back, or the one that a stop may still replace has settled."""
-    if operation.cancel == Operation.Cancel.STOP or specs.is_held(operation.before):
+    if operation.cancel == Operation.Cancel.STOP or specs.is_held(_before(operation)):
         if not _still(operation, seen):
             return AGAIN
     elif not (seen.converged or _patience_over(operation)):

@@ -48,7 +48,9 @@ class Preview:
 
     @property
     def changes_nothing(self) -> bool:
-        return not self.differences
+        # Written once more, a spec sets the rollout that Swarm paused going again.
+        goes_on = self.kind == Operation.Kind.RESUME and self.service.health == Health.PAUSED
+        return not (self.differences or goes_on)
 
 
 def preview(actor: Actor, service: Service, change: ServiceChange) -> Preview:
@@ -292,13 +294,21 @@ def _rollout_warning(service: Service, change: ServiceChange) -> str:
 
 def _warnings(service: Service, change: ServiceChange, after: Raw) -> list[str]:
     """What a careful colleague would say before the button is pressed."""
-    found = [_rollout_warning(service, change)] if not isinstance(change, Resume) else []
+    if isinstance(change, Resume):
+        return _resume_warnings(service)
+    found = [_rollout_warning(service, change)]
     if isinstance(change, Scale) and change.replicas == 0:
         found.append("The service will run no task at all.")
     update = after.get("UpdateConfig") or {}
     if specs.replaces_tasks(service.spec, after) and update.get("Parallelism") == 0:
         found.append("The parallelism is 0: all tasks are replaced at the same time.")
     return [warning for warning in found if warning]
+
+
+def _resume_warnings(service: Service) -> list[str]:
+    if specs.is_held(service.spec) or not service.last_error:
+        return []
+    return [f"New tasks failed: {service.last_error}. Unless the cause is gone, they fail again."]
 
 
 def _without_values(change: dict[str, object]) -> dict[str, object]:

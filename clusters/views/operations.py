@@ -8,14 +8,16 @@ from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
-from access.authorize import authorize
+from access.authorize import Actor, authorize
 from access.policy import Action
 from access.requests import actor_of
 from clusters import contexts, selectors
+from clusters.changes import Resume, ServiceChange
 from clusters.forms.services import change_of
-from clusters.models import Operation
+from clusters.models import Operation, Service
 from clusters.operations.requests import preview, request_cancel
 from clusters.problems import Conflict, Invalid
+from clusters.readings import Health
 from clusters.tasks import wake
 from clusters.views import actions
 from clusters.views.dialogs import close, dialog
@@ -71,7 +73,7 @@ def again(request: HttpRequest, operation: UUID) -> HttpResponse:
     """The same change once more, on top of the service as it is now: preview, then confirm."""
     actor, found = find_operation(request, operation)
     service = selectors.service_seen_by(actor.user, found.cluster, found.target_id)
-    change = change_of(found.kind, found.change)
+    change = _once_more(actor, found, service)
     address = reverse("clusters:operation-again", args=[found.id])
     if request.POST.get("step") != "confirm":
         return actions.show(request, preview(actor, service, change), address)
@@ -81,3 +83,10 @@ def again(request: HttpRequest, operation: UUID) -> HttpResponse:
         return actions.confirm(request, actor, service, change, address)
     except Conflict as conflict:
         return actions.clash(request, actor, service, conflict, address)
+
+
+def _once_more(actor: Actor, operation: Operation, service: Service) -> ServiceChange:
+    """The operation's change; where that is in the spec already, but paused on its way: resume."""
+    change = change_of(operation.kind, operation.change)
+    there = preview(actor, service, change).changes_nothing
+    return Resume() if there and service.health == Health.PAUSED else change

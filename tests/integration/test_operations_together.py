@@ -15,7 +15,8 @@ from clusters.changes import (
 )
 from clusters.models import Operation, Service
 from clusters.problems import Busy, Conflict, Invalid
-from clusters.specs import OPERATION_LABEL
+from clusters.specs import OPERATION_LABEL, is_held
+from tests.engines import Engine
 from tests.integration.panel import BRISK, Panel, user
 
 State = Operation.State
@@ -209,6 +210,27 @@ def test_a_cancel_back_of_a_resume_holds_the_rollout_again(panel: Panel) -> None
     assert resume.state == State.CANCELLED
     assert resume.done < resume.total, "it is not waited for what is held"
     assert panel.raw(service) == stopped
+
+
+def test_a_cancel_back_of_a_resume_after_swarms_own_pause_holds_it(
+    panel: Panel, swarm_engine: Engine
+) -> None:
+    config = {**BRISK, "Monitor": 2 * 10**9, "FailureAction": "pause"}
+    service = panel.start(replicas=6, UpdateConfig=config)
+    assert panel.do(service, Update(image="lab/later:1")).state == State.FAILED
+    with swarm_engine.client() as client:
+        client.tag("lab/web:2", "lab/later", "1")
+
+    resume = panel.request(panel.service(service.name), Resume())
+    panel.step_until(resume, lambda: resume.accepted_version is not None)
+    panel.cancel(resume, Cancel.BACK)
+    panel.carry_out(resume)
+    assert resume.state == State.CANCELLED
+    assert resume.done < resume.total, "it is not waited for what is held"
+    assert is_held(panel.raw(service))
+    assert panel.do(panel.service(service.name), Resume()).state == State.SUCCEEDED
+    assert panel.images(service) == ["lab/later:1"] * 6
+    assert panel.raw(service)["UpdateConfig"] == config, "the pace from before"
 
 
 def test_a_cancel_back_does_not_undo_what_somebody_else_did(panel: Panel) -> None:
