@@ -34,11 +34,10 @@ def service_totals(user: User, cluster: Cluster) -> Context:
 
 
 def service_head(user: User, service: Service) -> Context:
-    """`ended` is the newest operation if it tells why the rollout was paused or rolled back."""
+    """`ended` is the newest operation if it tells why the rollout stands still or went back."""
     newest = selectors.operation_list(user, service=service).first()
     active = newest if newest and newest.active else None
-    badly = service.update_state not in ("", "updating", "completed")
-    ended = newest if badly and newest and newest.state in _ENDED_BADLY else None
+    ended = newest if newest and newest.state in _telling(service) else None
     return {
         "service": service,
         "cluster": service.cluster,
@@ -47,6 +46,14 @@ def service_head(user: User, service: Service) -> Context:
         "active": active,
         "ended": ended,
     }
+
+
+def _telling(service: Service) -> tuple[Operation.State, ...]:
+    """How the newest operation has ended if it is the reason for the rollout's present state."""
+    if specs.is_held(service.spec):
+        return (Operation.State.CANCELLED,)
+    badly = service.update_state not in ("", "updating", "completed")
+    return _ENDED_BADLY if badly else ()
 
 
 def task_matrix(service: Service) -> Context:

@@ -1,6 +1,7 @@
 """Cancel an operation: before it was sent, or a rollout under way, by stopping or going back."""
 
 from datetime import datetime, timedelta
+from typing import Any
 
 from django.utils import timezone
 
@@ -100,8 +101,14 @@ def _send(operation: Operation, engine: Engine, service: Raw, aim: Raw) -> float
     except Refused as error:
         lease.move(operation, S.FAILED, error=f"The engine refused to cancel: {error}")
         return None
-    lease.write(operation, steps=noted(operation, name, "done"))
+    lease.write(operation, steps=_with_rollout_stopped(noted(operation, name, "done")))
     return AGAIN_SOON
+
+
+def _with_rollout_stopped(steps: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """The step that the cancel cut short no longer runs."""
+    cut = {"name": "rollout", "state": "running"}
+    return [{**s, "state": "stopped"} if cut.items() <= s.items() else s for s in steps]
 
 
 def _wait(operation: Operation, seen: Rollout) -> float | None:

@@ -80,6 +80,7 @@ _STEP = {
     "done": Look("good", "circle-check", "Done"),
     "running": Look("busy", "refresh", "Running"),
     "failed": Look("bad", "circle-x", "Failed"),
+    "stopped": Look("idle", "player-stop", "Stopped"),
     "pending": Look("idle", "circle-dashed", "To do"),
 }
 LOOKS = {

@@ -3,7 +3,7 @@
 import json
 from collections import Counter
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from django import template
@@ -86,7 +86,7 @@ def when(moment: datetime | str | None) -> str:
 @register.filter
 def ahead(moment: datetime | None) -> bool:
     """Whether a moment is still to come: an estimate that has passed tells nothing."""
-    return moment is not None and moment > timezone.now()
+    return moment is not None and moment > timezone.now() + timedelta(seconds=1)
 
 
 @register.filter

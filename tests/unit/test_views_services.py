@@ -326,7 +326,9 @@ def test_a_service_tells_why_its_last_update_ended_badly(
         state=Operation.State.ROLLED_BACK, error="Task 1: no such file", finished_at=Now()
     )
     Service.objects.filter(pk=service.pk).update(update_state=update_state)
-    assert ("Task 1: no such file" in text(operator.get(WEB))) is told
+    head = operator.get(WEB).content.decode().partition('<nav class="tabs"')[0]
+    assert ('id="service-ended"' in head) is told
+    assert ("Task 1: no such file" in head.partition("service-head")[2]) is told
 
 
 def test_a_rollback_goes_to_the_chosen_revision(service: Service, operator: Client) -> None:
