@@ -4,18 +4,20 @@ docker-py's own service methods rebuild specs and lose fields, so none of them i
 """
 
 import json
+import ssl
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
+from http.client import RemoteDisconnected
 from typing import Any, TypeVar
 
 import docker
 import requests
 from docker.errors import APIError, DockerException
 
+from clusters.adapters import tls
 from clusters.adapters.ssh import SSHTunnel
-from clusters.adapters.tls import TLSFiles
 from clusters.ports import (
     AddressReport,
     Connection,
@@ -32,6 +34,7 @@ from clusters.ports import (
 )
 
 SIMULATED_LABEL = "io.pilothouse.simulated=true"
+CLOSED = ". Does it ask for TLS, or for another client certificate?"
 OLDEST_API = (1, 40)  # Engine 19.03: the first with jobs' neighbours and ServiceStatus filters
 Answer = TypeVar("Answer")
 
@@ -49,7 +52,7 @@ class DockerEngine:
             if address.startswith("ssh://")
         }
         self._errors: dict[str, str] = {}
-        self._files = TLSFiles(connection.tls) if connection.tls else None
+        self._files = tls.TLSFiles(connection.tls) if connection.tls else None
         self._lock = threading.Lock()
 
     # --- Reading ---------------------------------------------------------------------------------
@@ -165,13 +168,13 @@ class DockerEngine:
         return kept
 
     def _connect(self, address: str) -> docker.APIClient:
-        base, tls = address, None
+        base, config = address, None
         if address.startswith("ssh://"):
             base = f"unix://{self._tunnels[address].socket()}"
         elif self._files:
-            base, tls = address.replace("tcp://", "https://", 1), self._files.for_docker_py()
+            base, config = address.replace("tcp://", "https://", 1), self._files.for_docker_py()
         client = docker.APIClient(
-            base_url=base, version="1.40", timeout=self._connection.timeout, tls=tls or False
+            base_url=base, version="1.40", timeout=self._connection.timeout, tls=config or False
         )
         client.trust_env = False  # REQUESTS_CA_BUNDLE would otherwise replace the cluster's own CA
         _negotiate(client, address)
@@ -255,7 +258,9 @@ def _translated(address: str, error: Exception, timeout: float) -> EngineError:
         return _refusal(address, error)
     if isinstance(error, requests.Timeout):
         return EngineUnreachable(f"{address} did not answer within {timeout:g} s")
-    return EngineUnreachable(f"{address} cannot be reached: {_root(error)}")
+    root = _root(error)
+    hint = CLOSED if address.startswith("tcp://") and isinstance(root, RemoteDisconnected) else ""
+    return EngineUnreachable(f"{address} cannot be reached: {_reason(root)}{hint}")
 
 
 def _refusal(address: str, error: APIError) -> EngineError:
@@ -275,9 +280,15 @@ def _refusal(address: str, error: APIError) -> EngineError:
     return Refused(text)
 
 
-def _root(error: BaseException) -> str:
-    """The innermost cause's text: requests wraps an errno three deep."""
+def _root(error: BaseException) -> BaseException:
+    """The innermost cause: requests wraps an errno three deep."""
     seen = error
     while (inner := seen.__cause__ or seen.__context__) is not None:
         seen = inner
-    return str(getattr(seen, "strerror", None) or seen)
+    return seen
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, ssl.SSLError):
+        return tls.reason(error)
+    return str(getattr(error, "strerror", None) or error)

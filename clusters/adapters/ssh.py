@@ -15,6 +15,13 @@ from urllib.parse import urlsplit
 
 from clusters.ports import EngineUnreachable
 
+# What to do about ssh's last words.
+_HINTS = {
+    "Host key verification failed": "The panel does not know this host, or its key has changed:"
+    " put the right key into ~/.ssh/known_hosts of the panel's user.",
+    "Permission denied": "The host takes no key of the panel's user: put its public key into"
+    " ~/.ssh/authorized_keys there.",
+}
 REMOTE_SOCKET = "/var/run/docker.sock"
 
 
@@ -83,7 +90,8 @@ class SSHTunnel:
         if self._process is None or self._process.stderr is None:
             return "ssh failed"
         text = self._process.stderr.read().decode(errors="replace").strip()
-        return text.splitlines()[-1] if text else f"ssh ended with {self._process.returncode}"
+        last = text.splitlines()[-1] if text else f"ssh ended with {self._process.returncode}"
+        return " ".join([last, *(hint for words, hint in _HINTS.items() if words in last)])
 
     def _stop(self) -> None:
         if self._process is not None and self._process.poll() is None:

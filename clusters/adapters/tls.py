@@ -9,6 +9,20 @@ import docker.tls
 
 from clusters.ports import EngineUnreachable, TLSMaterial
 
+UNSIGNED = (18, 19, 20, 21)  # OpenSSL's codes for a chain that ends at no authority of ours
+STRANGER = ("ALERT_UNKNOWN_CA", "ALERT_BAD_CERTIFICATE", "ALERT_CERTIFICATE_REQUIRED")
+
+
+def reason(error: ssl.SSLError) -> str:
+    """Why there is no connection; OpenSSL's words alone tell nobody what to do."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        if error.verify_code in UNSIGNED:
+            return "its certificate is not signed by the CA certificate given for this cluster."
+        return f"its certificate was refused: {error.verify_message}"
+    if (error.reason or "").endswith(STRANGER):
+        return f"the engine refused the panel's client certificate ({error.reason})."
+    return str(error)
+
 
 class TLSFiles:
     """PEM texts as the files that the TLS libraries insist on: private, and gone after `close`."""
