@@ -96,7 +96,16 @@ def cluster_head(user: User, cluster: Cluster) -> Context:
     return {
         "summary": selectors.cluster_summary(user, cluster),
         "may": allowed(user, cluster.scope),
+        "making": _making(user, cluster),
     }
+
+
+def _making(user: User, cluster: Cluster) -> Operation | None:
+    """The newest attempt to make a Swarm of an engine that is in none."""
+    if cluster.state != Cluster.State.NOT_A_SWARM:
+        return None
+    attempts = selectors.operation_list(user, cluster=cluster.name)
+    return attempts.filter(kind=Operation.Kind.SWARM_INIT).first()
 
 
 def node_row(cluster: Cluster, node: Node) -> Context:

@@ -24,6 +24,7 @@ class RegisterForm(forms.Form):
         max_length=64,
         widget=forms.TextInput(attrs=_MONO),
         help_text="How the panel calls it: letters, digits, “-” and “_”.",
+        error_messages={"invalid": "Use letters, digits, “-” and “_” alone."},
     )
     addresses = forms.CharField(
         label="Managers' addresses",
@@ -60,13 +61,19 @@ class RegisterForm(forms.Form):
             self.asked = NewCluster.model_validate(body)
         except ValidationError as failure:
             for where, message in words_of(failure):
-                self.add_error(_field(where), message)
+                self.add_error(_field(where), _sentence(message))
 
 
 def _field(where: tuple[str, ...]) -> str | None:
     if where[:1] == ("tls",):
         return f"tls_{where[1]}" if len(where) > 1 else "tls_key"
     return where[0] if where else None
+
+
+def _sentence(message: str) -> str:
+    """The API names the field before its message; here the field stands above it."""
+    whole = f"This {message}" if message.startswith("is ") else message[0].upper() + message[1:]
+    return f"{whole.rstrip('.')}."
 
 
 class RemoveForm(forms.Form):
