@@ -96,6 +96,7 @@ class ScaleForm(ServiceForm):
         max_value=MOST_REPLICAS,
         error_messages={
             "invalid": "Write a whole number.",
+            "required": "Write a whole number.",  # a browser sends none for what is no number
             "min_value": "A service cannot run fewer than 0 tasks.",
             "max_value": f"At most {MOST_REPLICAS:,} replicas can be asked for.",
         },

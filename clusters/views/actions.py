@@ -79,7 +79,14 @@ def _act(request: HttpRequest, actor: Actor, service: Service, kind: str) -> Htt
         form.add_error(failure.field if failure.field in form.fields else None, str(failure))
         return _ask(request, actor, kind, form, status=422)
     except Conflict as conflict:
+        if not conflict.clash.yours:  # somebody else, or the same person, did just that
+            return show(request, preview(actor, service, _unversioned(form)), address)
         return clash(request, actor, service, conflict, address)
+
+
+def _unversioned(form: forms.ServiceForm) -> ServiceChange:
+    """The change, whatever version of the service was looked at."""
+    return form.change.model_copy(update={"version": None})
 
 
 def _form(kind: str, actor: Actor, service: Service, data: QueryDict | None) -> forms.ServiceForm:
