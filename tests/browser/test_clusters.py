@@ -54,6 +54,7 @@ def fill_in(person: Person, name: str, *addresses: str, tls: TLSMaterial | None 
 def forget(person: Person, name: str) -> None:
     person.page.get_by_label(f"Type {name} to confirm").fill(name)
     person.page.get_by_role("button", name=f"Remove {name}").click()
+    person.page.wait_for_url(f"{person.panel.url}/")
 
 
 def until_live(person: Person) -> None:
@@ -141,7 +142,6 @@ def test_a_cluster_is_forgotten_once_its_name_is_typed(
     expect(operator.dialog).to_contain_text("Type for-a-day, exactly.")
     forget(operator, "for-a-day")
 
-    operator.page.wait_for_url(f"{operator.panel.url}/")
     expect(operator.page.locator("#cluster-local")).to_be_visible()
     expect(operator.page.locator("#cluster-for-a-day")).to_have_count(0)
     expect(onlooker.page.locator("main")).to_contain_text("This cluster was removed")
