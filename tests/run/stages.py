@@ -71,6 +71,7 @@ def stages() -> tuple[Stage, ...]:
         Suite("contract", ("tests/contract", "tests/simulator")),
         Suite("integration", ("tests/integration",), packaged=True),
         Suite("browser", ("tests/browser",)),
+        Suite("lab", ("tests/lab",)),
     )  # fmt: skip
 
 
