@@ -63,7 +63,7 @@ class DockerEngine:
     def check_addresses(self) -> None:
         for address in self._connection.addresses:
             with suppress(EngineError):  # noted as the address's report
-                self._told(address, partial(self._ask, _ping, address))
+                self._told(address, partial(self._ask, _have_leader, address))
 
     def reports(self) -> list[AddressReport]:
         return [AddressReport(a, self._errors.get(a, "")) for a in self._connection.addresses]
@@ -147,8 +147,9 @@ class DockerEngine:
         else:
             self._errors.pop(address, None)
             return answer
-        if isinstance(told, EngineUnreachable):
+        if isinstance(told, (EngineUnreachable, NoLeader)):
             self._errors[address] = str(told)
+        if isinstance(told, EngineUnreachable):
             self._forget(address)
         raise told
 
@@ -213,6 +214,11 @@ class DockerEngine:
 def _ping(address: str, client: docker.APIClient) -> tuple[str, docker.APIClient]:
     _request(client, "GET", "/_ping", {})
     return address, client
+
+
+def _have_leader(address: str, client: docker.APIClient) -> None:
+    """A manager that is cut off from the others answers a ping all the same."""
+    _request(client, "GET", "/nodes", {"filters": '{"id": ["none"]}'})
 
 
 def _negotiate(client: docker.APIClient, address: str) -> None:

@@ -124,7 +124,7 @@ def test_a_dead_first_address_is_named_beside_the_one_that_answers(
     register("two-ways", dead, swarm_engine.url)
     until_live(operator)
     managers = operator.page.locator("#cluster-head .managers li")
-    expect(managers.nth(0)).to_contain_text("No answer")
+    expect(managers.nth(0)).to_contain_text("Not usable")
     expect(managers.nth(0)).to_contain_text(f"{dead} cannot be reached: No such file")
     expect(managers.nth(1)).to_contain_text("Answers")
 

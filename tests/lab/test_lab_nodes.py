@@ -15,6 +15,12 @@ def leader(api: Api) -> str:
     return next(name for name, node in api.nodes().items() if node["leader"])
 
 
+def trouble(api: Api, lab: Lab, name: str) -> str:
+    """What the panel says of this manager; nothing if it is usable."""
+    errors = {manager["address"]: manager["error"] for manager in api.cluster()["managers"]}
+    return str(errors[lab.engine(name).url])
+
+
 def test_the_stack_is_there_as_the_guide_has_it(api: Api) -> None:
     cluster, nodes = api.cluster(), api.nodes()
     assert cluster["fresh"]
@@ -87,13 +93,12 @@ def test_a_lost_leader_is_named_and_its_work_is_done_once(lab: Lab, api: Api, we
     old = leader(api)
 
     lab.off(old)
-    operation = api.do(web, "update", env={"set": {"ROUND": "2"}})
+    operation = api.do(web, "update", env={"ROUND": "2"})
 
     assert api.end_of(operation)["state"] == "succeeded"
     wait_until(lambda: leader(api) != old, "there is another leader", PATIENCE)
     wait_until(lambda: api.cluster()["fresh"], "the picture is fresh again", PATIENCE)
-    managers = {manager["address"]: manager["error"] for manager in api.cluster()["managers"]}
-    assert managers[lab.engine(old).url]
+    assert "reached" in trouble(api, lab, old)
     wait_until(lambda: api.nodes()[old]["state"] == "down", "the old leader is down", PATIENCE)
     # Every write is a revision: the first spec, and the one of this operation.
     assert len(api.service(web)["revisions"]) == 2
@@ -109,9 +114,11 @@ def test_a_manager_of_the_minority_is_not_believed(lab: Lab, api: Api, web: str)
     wait_until(lambda: api.cluster()["fresh"], "the majority is asked", PATIENCE)
     assert api.end_of(api.do(web, "scale", replicas=8))["state"] == "succeeded"
     assert cut not in api.running_on(web)
+    wait_until(lambda: bool(trouble(api, lab, cut)), "n1 is named as not usable", PATIENCE)
 
     lab.heal()
     wait_until(lambda: api.nodes()[cut]["state"] == "ready", "n1 is back", PATIENCE)
+    wait_until(lambda: not trouble(api, lab, cut), "n1 is usable again", PATIENCE)
     assert len(api.running_on(web)) == 8
 
 
