@@ -21,6 +21,8 @@ from lab.image.web import end_on_sigterm, log, secret
 DATA = Path("/data")
 CHECKED = Path("/tmp/was-checked")  # noqa: S108 - the container's own
 PATIENCE = 90.0
+TURN_SECONDS = 6.0
+PORT = 5672
 PLUGINS = "[rabbitmq_management,rabbitmq_prometheus]."
 # Quiet schedulers: three idle nodes on one machine would keep it busy.
 ERLANG = "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none"
@@ -36,6 +38,7 @@ def main() -> None:
     private(DATA / "definitions.json", json.dumps(definitions("sutazai", password)))
     private(DATA / "rabbitmq.conf", configuration(peers))
     wait_for(peers)
+    wait_for_turn(peers)
     start()
 
 
@@ -94,6 +97,25 @@ def wait_for(peers: list[str]) -> None:
     while peers and time.monotonic() < deadline and not all_known(peers):
         time.sleep(0.5)
     log("peers", known=[peer for peer in peers if known(peer)])
+
+
+def wait_for_turn(peers: list[str]) -> None:
+    """One a while after the other: nodes that start at once fail over each other's feature flags.
+
+    Not for long, because the one that comes first may be waiting for the one that stopped last.
+    """
+    for peer in peers[: peers.index(socket.gethostname())] if peers else []:
+        deadline = time.monotonic() + TURN_SECONDS
+        while time.monotonic() < deadline and not answers(peer):
+            time.sleep(0.5)
+
+
+def answers(host: str) -> bool:
+    try:
+        socket.create_connection((host, PORT), timeout=2).close()
+    except OSError:
+        return False
+    return True
 
 
 def all_known(peers: list[str]) -> bool:
