@@ -5,6 +5,7 @@ import shutil
 import signal
 import subprocess
 from pathlib import Path
+from typing import IO
 
 import docker
 import requests.exceptions
@@ -78,6 +79,13 @@ class Engine:
 
     def client(self, timeout: float = CLIENT_TIMEOUT) -> docker.APIClient:
         return docker.APIClient(self.url, version="auto", timeout=timeout)
+
+    def load(self, archive: bytes | IO[bytes]) -> None:
+        """Load images, as `docker load` does. Raises EngineFailed."""
+        with self.client(timeout=300) as client:
+            for said in client.load_image(archive):  # it is done when the last of this is read
+                if "error" in said:
+                    raise EngineFailed(f"{self.hostname} takes no images: {said['error']}")
 
     def power_on(self) -> None:
         """Make the namespaces; there is no engine in them yet."""

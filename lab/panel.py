@@ -49,9 +49,10 @@ class Panel:
             self._launch()
 
     def welcome(self) -> str:
-        """What it says to who starts it: how to sign in, and its address."""
-        said = self.output.read_text().partition("\nSign in")
-        return f"Sign in{said[2].rstrip()}" if said[2] else f"{UP}{self.url}"
+        """How to sign in, in its own words, and where it is."""
+        sign_in = self.output.read_text().partition("\nSign in")[2].partition("\n\n")[0]
+        words = f"Sign in{sign_in}\n" if sign_in else ""
+        return f"{words}Pilothouse runs at {self.url}; its log is {self.output}."
 
     def _launch(self) -> None:
         self.directory.mkdir(parents=True, exist_ok=True)

@@ -34,8 +34,8 @@ def _build(archive: Path, store: Path, programs: Path | None) -> None:
     try:
         engine.power_on()
         engine.start()
-        with engine.client(timeout=300) as client, archive.open("rb") as content:
-            client.load_image(content)
+        with archive.open("rb") as content:
+            engine.load(content)
         engine.stop()
     finally:
         engine.power_off()

@@ -61,9 +61,9 @@ class Engine(engine.Engine):
         self.remove()
 
     def _prepare(self) -> None:
-        with self.client() as client:
-            client.load_image(images.archive())
-            if self._swarm:
+        self.load(images.archive())
+        if self._swarm:
+            with self.client() as client:
                 client.init_swarm(advertise_addr="127.0.0.1")
                 ready = {self.hostname}
                 wait_until(lambda: formation.ready_nodes(client) == ready, "its node is ready")

@@ -35,8 +35,7 @@ class EnginePair:
         try:
             self._lab.power_on()
             for engine in self._lab.engines.values():
-                with engine.client() as client:
-                    client.load_image(images.archive())
+                engine.load(images.archive())
             self._lab.form_swarm()
         except BaseException:
             self._lab.down()
