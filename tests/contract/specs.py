@@ -11,6 +11,15 @@ class References:
     secret: Spec
     config: Spec
     network_id: str
+    modern: bool = False  # see SwarmApi
+
+
+# What engines below API 1.44 do not know, and would drop from a spec that has it.
+MODERN_PRIVILEGES = {
+    "NoNewPrivileges": True,
+    "Seccomp": {"Mode": "unconfined"},
+    "AppArmor": {"Mode": "disabled"},
+}
 
 
 def create_references(swarm: SwarmApi) -> References:
@@ -23,6 +32,7 @@ def create_references(swarm: SwarmApi) -> References:
         {"File": file, "SecretID": secret_id, "SecretName": secret},
         {"File": file, "ConfigID": config_id, "ConfigName": config},
         swarm.post("/networks/create", network).body["Id"],
+        swarm.modern,
     )
 
 
@@ -116,7 +126,11 @@ def _container(references: References) -> dict[str, Any]:
         "Dir": "/tmp",
         "User": "root",
         "Groups": ["root"],
-        "Privileges": {"CredentialSpec": None, "SELinuxContext": context},
+        "Privileges": {
+            "CredentialSpec": None,
+            "SELinuxContext": context,
+            **(MODERN_PRIVILEGES if references.modern else {}),
+        },
         "Init": True,
         "StopSignal": "SIGKILL",
         "OpenStdin": True,

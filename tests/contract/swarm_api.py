@@ -65,6 +65,11 @@ class SwarmApi:
         self.url = url
         self.docker = docker.APIClient(url, version="auto", timeout=30)
 
+    @property
+    def modern(self) -> bool:
+        """Whether the engine is one of those (25 and newer) that say some things otherwise."""
+        return tuple(map(int, self.docker.api_version.split("."))) >= (1, 44)
+
     def close(self) -> None:
         self.docker.close()
 

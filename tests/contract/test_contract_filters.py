@@ -84,16 +84,14 @@ def test_services_are_found_by_the_beginning_of_their_name(swarm: SwarmApi) -> N
 def test_an_unknown_filter(swarm: SwarmApi, kind: str) -> None:
     answer = swarm.get(f"/{kind}", filters={"bogus": ["x"]})
 
-    assert (answer.status, answer.message) == (400, "Invalid filter 'bogus'")
+    assert (answer.status, answer.message.lower()) == (400, "invalid filter 'bogus'")
 
 
 def test_a_filter_that_is_no_json(swarm: SwarmApi) -> None:
     answer = swarm.get("/services", filters="bad")
 
-    assert (answer.status, answer.message) == (
-        400,
-        "invalid character 'b' looking for beginning of value",
-    )
+    old = "invalid character 'b' looking for beginning of value"
+    assert (answer.status, answer.message) == (400, "invalid filter" if swarm.modern else old)
 
 
 def test_a_task_filter_by_what_does_not_exist(swarm: SwarmApi) -> None:

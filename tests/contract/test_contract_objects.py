@@ -126,7 +126,8 @@ def test_what_makes_no_secret_or_config(
 ) -> None:
     answer = swarm.post(f"/{kind}s/create", spec)
 
-    assert (answer.status, answer.message) == (400, message)
+    assert answer.status == 400
+    assert answer.message.endswith(message)
 
 
 @KINDS

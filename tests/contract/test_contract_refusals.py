@@ -27,11 +27,11 @@ def refused(swarm: SwarmApi, spec: Spec) -> tuple[int, str]:
 def test_replicas_that_are_no_count(swarm: SwarmApi, replicas: object, shown: str) -> None:
     mode = {"Replicated": {"Replicas": replicas}}
 
-    assert refused(swarm, service_spec(Mode=mode)) == (
-        400,
-        f"json: cannot unmarshal {shown} into Go struct field "
-        "ReplicatedService.Mode.Replicated.Replicas of type uint64",
-    )
+    status, message = refused(swarm, service_spec(Mode=mode))
+
+    assert status == 400
+    assert f"json: cannot unmarshal {shown} into Go struct field " in message
+    assert message.endswith(".Mode.Replicated.Replicas of type uint64")
 
 
 def test_replicas_that_overflow_a_signed_number(swarm: SwarmApi) -> None:
@@ -52,7 +52,7 @@ def test_scaling_to_a_negative_count_changes_nothing(swarm: SwarmApi) -> None:
 
 @pytest.mark.parametrize(
     "image",
-    ["UPPER/case", "a b", "img:bad tag", "http://x", "ok@sha256:123", "-bad", "a//b", "x" * 300],
+    ["lower/UPPER", "a b", "img:bad tag", "http://x", "ok@sha256:123", "-bad", "a//b", "x" * 300],
 )
 def test_an_image_that_is_no_reference(swarm: SwarmApi, image: str) -> None:
     message = f'{INVALID}ContainerSpec: "{image}" is not a valid repository/tag'
@@ -181,8 +181,9 @@ def test_a_spec_without_container(swarm: SwarmApi, spec: Spec) -> None:
 
 
 def test_a_body_that_is_no_spec(swarm: SwarmApi) -> None:
-    assert swarm.post("/services/create").message == "got EOF while reading request body"
-    assert swarm.post("/services/create", []).message == (
+    nothing = "mismatched Runtime and *Spec fields" if swarm.modern else "got EOF while reading"
+    assert nothing in swarm.post("/services/create").message
+    assert swarm.post("/services/create", []).message.endswith(
         "json: cannot unmarshal array into Go value of type swarm.ServiceSpec"
     )
 

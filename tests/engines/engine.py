@@ -8,9 +8,10 @@ import os
 from pathlib import Path
 from types import TracebackType
 
-from lab import engine, formation
+from lab import engine, formation, packages
 from lab.cgroups import Group
 from lab.engine import EngineFailed
+from lab.layout import Layout
 from lab.waiting import wait_until
 from tests.engines import images, leftovers
 
@@ -25,9 +26,9 @@ def missing_prerequisite() -> str | None:
 
 
 def programs() -> Path | None:
-    """The prefix of the programs that PILOTHOUSE_ENGINE names; else the machine's own are used."""
-    named = os.environ.get("PILOTHOUSE_ENGINE")
-    return Path(named) if named else None
+    """Those of the newer engine whose major version PILOTHOUSE_ENGINE holds, or the machine's."""
+    version = os.environ.get("PILOTHOUSE_ENGINE")
+    return packages.engine(Layout().cache, int(version)) if version else None
 
 
 class Engine(engine.Engine):

@@ -48,20 +48,25 @@ def _use(tool: Tool, database: str) -> Outcome:
 
 
 def _test(suite: Suite, databases: Mapping[bool, str]) -> Outcome:
-    present = [folder for folder in suite.folders if any((ROOT / folder).rglob("test_*.py"))]
+    present = [folder for folder in suite.folders if _has_tests(ROOT / folder)]
     absent = [folder for folder in suite.folders if folder not in present]
-    outcome = _pytest(present, databases[suite.packaged]) if present else Outcome()
+    environment = {"DATABASE_URL": databases[suite.packaged], **suite.environment}
+    outcome = _pytest([*suite.options, *present], environment) if present else Outcome()
     outcome.absent = absent
     return outcome
 
 
-def _pytest(folders: list[str], database: str) -> Outcome:
+def _has_tests(path: Path) -> bool:
+    return path.is_file() or any(path.rglob("test_*.py"))
+
+
+def _pytest(arguments: list[str], environment: Mapping[str, str]) -> Outcome:
     with tempfile.TemporaryDirectory(prefix="ph-report-") as folder:
         report = Path(folder) / "report.xml"
         status = subprocess.call(
-            [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *folders],
+            [sys.executable, "-m", "pytest", "-q", f"--junitxml={report}", *arguments],
             cwd=ROOT,
-            env={**os.environ, "DATABASE_URL": database},
+            env={**os.environ, **environment},
             timeout=SUITE_TIMEOUT,
         )
         return read_report(report, status)

@@ -32,12 +32,22 @@ class Tool:
 class Suite:
     """Folders of tests for one run of pytest, with a PostgreSQL in DATABASE_URL.
 
-    `packaged` asks for the system's PostgreSQL instead of the wheel's.
+    `packaged` asks for the system's PostgreSQL instead of the wheel's. `newer_engine` runs the
+    tests of real engines alone, on one of this major version instead of the machine's own.
     """
 
     name: str
     folders: tuple[str, ...]
     packaged: bool = False
+    newer_engine: int | None = None
+
+    @property
+    def options(self) -> tuple[str, ...]:
+        return ("-m", "engine") if self.newer_engine else ()
+
+    @property
+    def environment(self) -> dict[str, str]:
+        return {"PILOTHOUSE_ENGINE": str(self.newer_engine)} if self.newer_engine else {}
 
 
 Stage = Tool | Suite
@@ -69,6 +79,8 @@ def stages() -> tuple[Stage, ...]:
         Suite("unit", ("tests/unit",)),
         Suite("commands", ("tests/supervisor", "tests/run")),
         Suite("contract", ("tests/contract", "tests/simulator")),
+        Suite("engine-28", ("tests/contract", "tests/integration/test_lossless.py"),
+              newer_engine=28),
         Suite("integration", ("tests/integration",), packaged=True),
         Suite("browser", ("tests/browser",)),
         Suite("lab", ("tests/lab",)),
