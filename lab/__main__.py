@@ -12,6 +12,7 @@ from collections.abc import Callable
 import docker.errors
 import requests.exceptions
 
+from lab import images, stack
 from lab.engine import EngineFailed
 from lab.lab import Lab, NoSuchNode
 from lab.layout import Layout
@@ -75,6 +76,11 @@ def _parser() -> argparse.ArgumentParser:
     part = command("partition", _partition, "part the network, as in: partition n1,n2 n3,n4,n5")
     part.add_argument("groups", nargs="+", help="nodes that go on reaching one another")
     command("heal", _heal, "undo every partition")
+    for name, run, words in (
+        ("deploy", _deploy, "put a further stack of lab/stack on the Swarm, such as sentinel"),
+        ("remove", _remove, "take a stack away again"),
+    ):
+        command(name, run, words).add_argument("stack", choices=stack.FURTHER)
     for name, words in (
         ("docker", "run the docker client against a node's engine"),
         ("exec", "run a command on a node"),
@@ -125,6 +131,15 @@ def _partition(layout: Layout, arguments: argparse.Namespace) -> None:
 def _heal(layout: Layout, arguments: argparse.Namespace) -> None:
     with only_one(layout):
         Lab.found(layout).heal()
+
+
+def _deploy(layout: Layout, arguments: argparse.Namespace) -> None:
+    nodes, tags = Lab.found(layout).nodes, images.build(layout.cache).tags
+    stack.deploy(nodes, tags, f"{arguments.stack}.yml", arguments.stack)
+
+
+def _remove(layout: Layout, arguments: argparse.Namespace) -> None:
+    stack.remove(Lab.found(layout).nodes, arguments.stack)
 
 
 def _docker(layout: Layout, arguments: argparse.Namespace) -> None:

@@ -66,6 +66,7 @@ CADVISOR = (
 PROGRAMS = (
     Program("consul", "start-consul", "consul", "consul"),
     Program("redis", "start-redis", "redis", "redis-server"),
+    Program("sentinel", "start-sentinel", "redis", "redis-sentinel"),
     Program("rabbitmq", python("rabbitmq"), "rabbitmq", "rabbitmq-server"),
     # SIGTERM would wait for every client to leave.
     Program("postgres", "start-postgres", "postgres", "postgresql", stop_signal="SIGINT"),

@@ -26,7 +26,7 @@ KEPT = 2  # of former builds, so that two checkouts do not build in turns
 BASE = """
     base-files base-passwd bash dash coreutils grep sed mawk findutils tar gzip hostname login
     procps util-linux iproute2 ca-certificates curl python3 python3-celery
-    redis-server redis-tools rabbitmq-server haproxy prometheus
+    redis-server redis-sentinel redis-tools rabbitmq-server haproxy prometheus
     prometheus-alertmanager prometheus-node-exporter prometheus-redis-exporter
     prometheus-postgres-exporter
 """

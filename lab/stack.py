@@ -18,6 +18,7 @@ from lab.swarm import Nodes, client, manager
 
 FILES = Path(__file__).parent / "stack"
 NAME = "sutazai"
+FURTHER = ("sentinel",)  # stacks that are deployed on demand
 DEPLOY_SECONDS = 120
 REMOVE_SECONDS = 60
 NAMESPACE = "com.docker.stack.namespace"

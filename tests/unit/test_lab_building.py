@@ -15,6 +15,7 @@ DEBIAN_12 = 'ID=debian\nVERSION_ID="12"\nVERSION_CODENAME=bookworm\n'
 VERSIONS = {
     "consul": "1.8.7+dfsg1-2+b3",
     "redis-server": "5:7.0.15-1~deb12u7",
+    "redis-sentinel": "5:7.0.15-1~deb12u7",
     "rabbitmq-server": "3.10.8-1.1+deb12u1",
     "postgresql-15": "15.18-0+deb12u1",
     "haproxy": "2.6.12-1+deb12u3",
