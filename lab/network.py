@@ -70,7 +70,8 @@ class Switch:
             self._ip("link", "delete", name)
 
     def plug_machine(self, interface: str, address: str, network: str) -> None:
-        """A cable to the machine itself."""
+        """A cable to the machine itself; what is left of an earlier one goes first."""
+        self.unplug_machine(interface, network)
         ends = ("link", "add", interface, "type", "veth", "peer", "name", HOST_PORT)
         host_ip(*ends, "netns", str(self.sandbox.init))
         self._connect(HOST_PORT)
@@ -80,9 +81,9 @@ class Switch:
 
     def unplug_machine(self, interface: str, network: str) -> None:
         """Take the machine's end away, should the kernel not have done so with the switch."""
-        if host_ip("-oneline", "link", "show", "type", "veth").find(f" {interface}@") >= 0:
+        with suppress(CommandFailed):  # it is not there, or is going this moment
             host_ip("link", "delete", interface)
-        if "unreachable" in host_ip("route", "show", "root", network):
+        with suppress(CommandFailed):
             host_ip("route", "delete", "unreachable", network, "metric", LAST_RESORT)
 
     def _connect(self, port: str) -> None:
