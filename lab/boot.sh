@@ -60,5 +60,4 @@ fi
 
 touch /run/node/ready
 # Ignored SIGCHLD survives exec: the kernel then reaps orphaned shims on behalf of process 1.
-trap '' CHLD
-exec sleep infinity
+exec env --ignore-signal=CHLD sleep infinity

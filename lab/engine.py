@@ -127,8 +127,11 @@ class Engine:
             return False
 
     def log_tail(self, lines: int = 20) -> str:
-        log = self.directory / "dockerd.log"
-        return "\n".join(log.read_text(errors="replace").splitlines()[-lines:])
+        try:
+            log = (self.directory / "dockerd.log").read_text(errors="replace")
+        except FileNotFoundError:
+            return "(it has no log yet)"
+        return "\n".join(log.splitlines()[-lines:])
 
     def dockerd(self) -> ProcessId | None:
         """The oldest of its name: a child that is about to become iptables has it too."""

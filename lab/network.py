@@ -26,8 +26,7 @@ ip link set lo up
 ip link add {BRIDGE} address {MAC} type bridge
 ip link set {BRIDGE} up
 touch "$0/ready"
-trap '' CHLD
-exec sleep infinity
+exec env --ignore-signal=CHLD sleep infinity
 """
 TIMEOUT = 20.0  # seconds
 

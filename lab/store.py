@@ -4,6 +4,7 @@ A throw-away engine without a network loads them; of what it wrote, nodes get a 
 part and the layers themselves by read-only mounts.
 """
 
+import hashlib
 import shutil
 from pathlib import Path
 
@@ -30,7 +31,10 @@ def _build(archive: Path, store: Path, programs: Path | None) -> None:
     draft = store.with_name(f"{store.name}.new")
     shutil.rmtree(draft, ignore_errors=True)
     draft.mkdir(parents=True)
-    engine = Engine(draft, Group("pilothouse-store"), "store", programs=programs, tethered=True)
+    # Two caches may each have a store built at once.
+    name = hashlib.sha256(bytes(draft)).hexdigest()[:12]
+    group = Group(f"pilothouse-store-{name}")
+    engine = Engine(draft, group, "store", programs=programs, tethered=True)
     try:
         engine.power_on()
         engine.start()

@@ -61,3 +61,7 @@ class Api:
 
         wait_until(ended, f"operation {operation} ends", PATIENCE)
         return self.get(f"/operations/{operation}")
+
+    def until_succeeded(self, operation: str) -> None:
+        ended = self.end_of(operation)
+        assert ended["state"] == "succeeded", ended["error"]

@@ -31,7 +31,12 @@ def test_the_stack_is_there_as_the_guide_has_it(api: Api) -> None:
     assert {"ai-mesh", "data-tier", "cache-tier", "monitoring"} <= {
         network["name"] for network in cluster["networks"]
     }
-    assert cluster["tasks"]["running"] == cluster["tasks"]["desired"]
+
+    def all_run() -> bool:
+        tasks = api.cluster()["tasks"]
+        return bool(tasks["running"] == tasks["desired"] > 30)
+
+    wait_until(all_run, "every task of the stack runs", PATIENCE)
 
 
 def test_tasks_of_a_lost_node_are_not_counted_and_run_elsewhere(
@@ -79,9 +84,10 @@ def test_a_leader_that_hands_over_is_hardly_noticed(
         (node,) = client.nodes(filters={"name": old})
         client.update_node(node["ID"], node["Version"]["Index"], {**node["Spec"], "Role": "worker"})
         operation = api.do(web, "scale", replicas=12)
-        assert api.end_of(operation)["state"] == "succeeded"
+        api.until_succeeded(operation)
         wait_until(lambda: leader(api) != old, "there is another leader", PATIENCE)
-        assert api.service(web)["replicas"] == {"running": 12, "desired": 12}
+        whole = {"running": 12, "desired": 12}
+        wait_until(lambda: api.service(web)["replicas"] == whole, "twelve run", PATIENCE)
         (node,) = client.nodes(filters={"name": old})
         client.update_node(
             node["ID"], node["Version"]["Index"], {**node["Spec"], "Role": "manager"}
@@ -95,7 +101,7 @@ def test_a_lost_leader_is_named_and_its_work_is_done_once(lab: Lab, api: Api, we
     lab.off(old)
     operation = api.do(web, "update", env={"ROUND": "2"})
 
-    assert api.end_of(operation)["state"] == "succeeded"
+    api.until_succeeded(operation)
     wait_until(lambda: leader(api) != old, "there is another leader", PATIENCE)
     wait_until(lambda: api.cluster()["fresh"], "the picture is fresh again", PATIENCE)
     assert "reached" in trouble(api, lab, old)
@@ -112,7 +118,7 @@ def test_a_manager_of_the_minority_is_not_believed(lab: Lab, api: Api, web: str)
 
     wait_until(lambda: api.nodes()[cut]["state"] == "down", "n1 is told as down", PATIENCE)
     wait_until(lambda: api.cluster()["fresh"], "the majority is asked", PATIENCE)
-    assert api.end_of(api.do(web, "scale", replicas=8))["state"] == "succeeded"
+    api.until_succeeded(api.do(web, "scale", replicas=8))
     assert cut not in api.running_on(web)
     wait_until(lambda: bool(trouble(api, lab, cut)), "n1 is named as not usable", PATIENCE)
 
