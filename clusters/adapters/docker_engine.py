@@ -35,6 +35,11 @@ from clusters.ports import (
 
 SIMULATED_LABEL = "io.pilothouse.simulated=true"
 CLOSED = ". Does it ask for TLS, or for another client certificate?"
+# What managers answer while they have no leader, choose one, or cannot reach the one they had.
+WITHOUT_LEADER = (
+    "does not have a leader", "lost quorum", "DeadlineExceeded", "context deadline exceeded",
+    "code = Unavailable", "code = Aborted", "code = Canceled", "leader status",
+)  # fmt: skip
 OLDEST_API = (1, 40)  # Engine 19.03: the first with jobs' neighbours and ServiceStatus filters
 Answer = TypeVar("Answer")
 
@@ -275,7 +280,7 @@ def _refusal(address: str, error: APIError) -> EngineError:
     # Older engines tell these by their text alone, with status 500.
     if "update out of sequence" in text:
         return StaleVersion("Somebody else changed the object in the meantime.")
-    if "does not have a leader" in text or "lost quorum" in text or "DeadlineExceeded" in text:
+    if any(words in text for words in WITHOUT_LEADER):
         return NoLeader(f"{address}: the managers have no leader, so nothing can be changed now.")
     if "not a swarm manager" in text:
         return NotInSwarmMode(f"{address} is not a manager of a Swarm.")

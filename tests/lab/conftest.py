@@ -86,7 +86,7 @@ def web(lab: Lab, swarm: docker.APIClient, api: Api) -> Iterator[str]:
     name = next(names)
     created = swarm._post_json(swarm._url("/services/create"), data=spec(name, replicas=10))
     swarm._raise_for_status(created)
-    wait_until(lambda: api.knows(name), f"the panel knows {name}")
+    wait_until(lambda: api.knows(name), f"the panel knows {name}", PATIENCE)
     wait_until(lambda: len(api.running_on(name)) == 10, f"{name} runs", PATIENCE)
     yield name
     make_whole(lab, api)

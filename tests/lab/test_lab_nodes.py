@@ -56,7 +56,7 @@ def test_tasks_of_a_lost_node_are_not_counted_and_run_elsewhere(
 
     lab.on("n5")
     wait_until(lambda: api.nodes()["n5"]["state"] == "ready", "n5 is back", PATIENCE)
-    assert len(api.running_on(web)) == 10
+    wait_until(lambda: len(api.running_on(web)) == 10, "ten run", PATIENCE)
 
 
 def set_availability(swarm: docker.APIClient, name: str, availability: str) -> None:
@@ -125,7 +125,7 @@ def test_a_manager_of_the_minority_is_not_believed(lab: Lab, api: Api, web: str)
     lab.heal()
     wait_until(lambda: api.nodes()[cut]["state"] == "ready", "n1 is back", PATIENCE)
     wait_until(lambda: not trouble(api, lab, cut), "n1 is usable again", PATIENCE)
-    assert len(api.running_on(web)) == 8
+    wait_until(lambda: len(api.running_on(web)) == 8, "eight run", PATIENCE)
 
 
 def test_without_a_quorum_nothing_is_written_and_all_is_told(lab: Lab, api: Api, web: str) -> None:

@@ -38,6 +38,8 @@ def _error(status: int, text: str) -> EngineError:
         (500, NO_LEADER, NoLeader),
         (503, NO_LEADER, NoLeader),
         (500, "rpc error: code = DeadlineExceeded desc = context deadline exceeded", NoLeader),
+        (500, "rpc error: code = Unavailable desc = connection error", NoLeader),
+        (500, "rpc error: code = Unknown desc = raft: node lost leader status", NoLeader),
         (503, NO_MANAGER, NotInSwarmMode),
         (404, "service web not found", ObjectMissing),
         (
