@@ -35,6 +35,12 @@ class Api:
     def service(self, name: str) -> Json:
         return self.get(f"/clusters/{CLUSTER}/services/{name}")
 
+    def incomplete(self) -> list[str]:
+        """The services that do not run as many tasks as they should."""
+        services = self.get(f"/clusters/{CLUSTER}/services")["items"]
+        counts = {service["name"]: service["replicas"] for service in services}
+        return [name for name, tasks in counts.items() if tasks["running"] != tasks["desired"]]
+
     def knows(self, name: str) -> bool:
         path = f"{self._root}/clusters/{CLUSTER}/services/{name}"
         return self._session.get(path, timeout=TIMEOUT).status_code == 200

@@ -1,7 +1,4 @@
-"""Managers that hand over, are lost or cut off, under the panel's eyes.
-
-Run by name, and not yet by `make test`: first it must pass three times in a row.
-"""
+"""Managers that hand over, are lost or cut off, under the panel's eyes."""
 
 import docker
 import pytest

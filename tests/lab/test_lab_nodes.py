@@ -21,6 +21,10 @@ def test_the_stack_is_there_as_the_guide_has_it(api: Api) -> None:
     assert {"ai-mesh", "data-tier", "cache-tier", "monitoring"} <= {
         network["name"] for network in cluster["networks"]
     }
+    # After a lost node is back, Swarm takes a minute to fill it again, on a busy machine more.
+    wait_until(lambda: not api.incomplete(), "every task of the stack runs", 2 * PATIENCE)
+    tasks = api.cluster()["tasks"]
+    assert tasks["running"] == tasks["desired"] > 30
 
 
 def test_tasks_of_a_lost_node_are_not_counted_and_run_elsewhere(
