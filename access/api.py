@@ -76,7 +76,7 @@ def _actor(request: HttpRequest) -> Actor:
 @trail.get("", response=Page[Entry], summary="Read the audit trail")
 def list_entries(request: HttpRequest, filters: Query[AuditFilter]) -> dict[str, Any]:
     """The newest first. For auditors of everything, or of the cluster that `cluster` names."""
-    authorize(_actor(request).user, Action.AUDIT_VIEW, Scope(filters.cluster))
+    authorize(_actor(request), Action.AUDIT_VIEW, Scope(filters.cluster))
     asked = {
         "cluster": filters.cluster,
         "actor_name": filters.actor,

@@ -1,11 +1,31 @@
-"""Write the audit trail. An intent row stands in the same transaction as what it intends."""
+"""Write the audit trail and prove it. An intent stands in the same transaction as what it intends.
 
+Each cluster has a chain of its own, and the panel itself has one without a name. The lock of the
+chain's head is held until the commit, so that entries are numbered in the order of their commits.
+"""
+
+import json
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
 
-from access.authorize import Actor
-from access.models import AuditEntry
+from django.core.serializers.json import DjangoJSONEncoder
+from django.db import models, transaction
+
+from access import chain
+from access.authorize import Actor, Forbidden
+from access.chain import Break
+from access.models import AuditChain, AuditEntry
 from access.policy import EVERYWHERE, Action, Scope
+
+
+class ClockTimestamp(models.Func):
+    """The database's clock now, not at the transaction's start."""
+
+    function = "clock_timestamp"
+    output_field = models.DateTimeField()
 
 
 def record(
@@ -19,18 +39,119 @@ def record(
     outcome: str = "",
     detail: dict[str, Any] | None = None,
 ) -> AuditEntry:
-    """Add one row. `detail` must hold no secret: it is shown to auditors as it is."""
-    return AuditEntry.objects.create(
+    """Add one entry. `detail` must hold no secret: it is shown to auditors as it is."""
+    entry = AuditEntry(
         phase=phase,
         actor=actor.user if actor.user.pk else None,
-        actor_name=actor.user.get_username(),
+        actor_name=actor.user.get_username()[:150],
         via=actor.via,
         address=actor.address,
         action=str(action),
         cluster=scope.cluster,
         stack=scope.stack,
-        target=target,
+        target=_storable(target)[:255],
         operation=operation,
         outcome=outcome,
-        detail=detail or {},
+        detail=json.loads(_storable(json.dumps(detail or {}, cls=DjangoJSONEncoder))),
     )
+    with transaction.atomic():
+        _append(entry)
+    return entry
+
+
+def _storable(text: str) -> str:
+    """Without NUL, which PostgreSQL does not keep: bare, or as JSON writes it."""
+    return text.replace("\0", "\ufffd").replace("\\u0000", "\\ufffd")
+
+
+def _append(entry: AuditEntry) -> None:
+    AuditChain.objects.bulk_create([AuditChain(cluster=entry.cluster)], ignore_conflicts=True)
+    # The clock is read once the lock is held: later entries of a chain have later times.
+    head = AuditChain.objects.select_for_update().get(cluster=entry.cluster)
+    now: datetime = AuditChain.objects.values_list(ClockTimestamp()).get(cluster=entry.cluster)[0]
+    entry.at, entry.sequence = now, head.sequence + 1
+    entry.hash = chain.link(head.hash, exported(entry))
+    entry.save(force_insert=True)
+    AuditChain.objects.filter(pk=head.pk).update(sequence=entry.sequence, hash=entry.hash)
+
+
+def refused(actor: Actor, refusal: Forbidden) -> None:
+    """Note that somebody tried what they may not."""
+    record(actor, refusal.action, AuditEntry.Phase.REFUSED, scope=refusal.scope)
+
+
+def exported(entry: AuditEntry) -> dict[str, Any]:
+    """An entry as JSON has it: what its hash covers, and the hash."""
+    own = (
+        "cluster", "sequence", "phase", "via", "address", "action", "stack", "target", "outcome",
+        "detail", "hash",
+    )  # fmt: skip
+    return {
+        "at": entry.at.astimezone(UTC).isoformat(timespec="microseconds"),
+        "actor": entry.actor_name,
+        "operation": str(entry.operation) if entry.operation else None,
+        **{name: getattr(entry, name) for name in own},
+    }
+
+
+# --- Proving it ----------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Head:
+    """The newest entry of a chain; kept off the host, it proves all entries up to it."""
+
+    cluster: str
+    sequence: int
+    hash: str
+
+
+def heads() -> list[Head]:
+    return [
+        Head(head.cluster, head.sequence, head.hash)
+        for head in AuditChain.objects.order_by("cluster")
+    ]
+
+
+def verify(kept: Iterable[Head] = ()) -> list[Break]:
+    """Follow every chain from its first entry; nothing if all are whole.
+
+    `kept` are heads from an earlier time: they tell when entries, or whole chains, were taken off
+    the end, or when everything was written anew.
+    """
+    older: dict[str, list[Head]] = {}
+    for head in kept:
+        older.setdefault(head.cluster, []).append(head)
+    newest = {head.cluster: head for head in heads()}
+    names = sorted(
+        {
+            *newest,
+            *older,
+            *AuditEntry.objects.order_by().values_list("cluster", flat=True).distinct(),
+        }
+    )
+    found = (_break_of(name, newest.get(name), older.get(name, [])) for name in names)
+    return [broken for broken in found if broken]
+
+
+def _break_of(cluster: str, newest: Head | None, kept: list[Head]) -> Break | None:
+    if broken := chain.first_break(map(exported, _entries(cluster))):
+        return broken
+    hashes = dict(
+        AuditEntry.objects.filter(
+            cluster=cluster,
+            sequence__in=[h.sequence for h in (*kept, *([newest] if newest else []))],
+        ).values_list("sequence", "hash")
+    )
+    for head in kept:
+        if hashes.get(head.sequence, "" if head.sequence == 0 else None) != head.hash:
+            return Break(cluster, head.sequence, "the chain is not the one of the kept head")
+    last = AuditEntry.objects.filter(cluster=cluster).order_by("-sequence").first()
+    reached = (last.sequence, last.hash) if last else (0, "")
+    if newest is None or (newest.sequence, newest.hash) != reached:
+        return Break(cluster, reached[0] + 1, "the newest entries are missing")
+    return None
+
+
+def _entries(cluster: str) -> Iterator[AuditEntry]:
+    return AuditEntry.objects.filter(cluster=cluster).order_by("sequence").iterator(2000)

@@ -1,47 +1,104 @@
 """The one question of the whole product: may this actor do this here?
 
-Views, the API, consumers, Celery tasks and commands all ask `authorize`. Deny by default.
+Views, the API, consumers, Celery tasks and commands all ask it. Deny by default.
 """
 
+import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from access.models import Grant, User
-from access.policy import ALLOWED, EVERYWHERE, Action, Role, Scope
+from django.db.models import F, Q
+from django.db.models.functions import Now
+
+from access.models import ApiToken, Grant, User
+from access.policy import (
+    ALLOWED,
+    EMERGENCY,
+    EVERYWHERE,
+    PROOF_SECONDS,
+    STEP_UP,
+    Action,
+    Held,
+    Role,
+    Scope,
+)
 
 
 class Forbidden(Exception):
     """The actor may not do this here. To one who may not even look, it is the same as absent."""
 
-    def __init__(self, action: Action, scope: Scope, *, visible: bool) -> None:
+    def __init__(self, action: Action, scope: Scope, *, visible: bool, why: str = "") -> None:
         self.action, self.scope, self.visible = action, scope, visible
         super().__init__(
-            f"Your role does not allow “{action.value}” here. Ask an administrator for a grant."
+            why
+            or f"Your role does not allow “{action.value}” here. Ask an administrator for a grant."
         )
+
+
+class ProofNeeded(Forbidden):
+    """The actor has the right, but must first prove again who they are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Actor:
-    """Who acts, and by which way: what an audit row needs to know."""
+    """Who acts, and by which way: what an audit row needs to know.
+
+    `proven_at`: when they last proved who they are, in seconds since 1970; None for tokens,
+    schedules, and whoever came by a sign-in link.
+    """
 
     user: User
     via: str  # browser, api, command, schedule
     address: str = ""
+    proven_at: float | None = None
+
+    @property
+    def proven(self) -> bool:
+        return self.proven_at is not None and time.time() - self.proven_at < PROOF_SECONDS
 
 
-def grants_of(user: User) -> list[Grant]:
-    """The user's grants; none for who is disabled. Always read anew: a right ends at once."""
+def grants_of(user: User) -> list[Held]:
+    """What the user holds; nothing for who is disabled. Always read anew: a right ends at once."""
     if not user.is_authenticated:
         return []
-    return list(Grant.objects.filter(user_id=user.pk, user__is_active=True))
+    found = held_by_many([user.pk])[user.pk]
+    return found if user.token is None else _within_token(found, user.token)
 
 
-def allowed_by(grants: Iterable[Grant], scope: Scope) -> frozenset[Action]:
+def _within_token(found: list[Held], token: ApiToken) -> list[Held]:
+    """A token never asks for a proof: what needs one, it cannot do."""
+    frame = (ALLOWED[Role(token.role)] if token.role else frozenset(Action)) - STEP_UP
+    return [left for held in found if (left := held.within(frame, token.scope))]
+
+
+def _live_grants(users: Iterable[int]) -> Iterable[tuple[int, Grant]]:
+    """Each user with their own grants and those of their groups; none of who is disabled."""
+    lasting = Grant.objects.filter(Q(expires_at=None) | Q(expires_at__gt=Now()))
+    own = lasting.filter(user__in=users, user__is_active=True).annotate(holder=F("user"))
+    of_groups = lasting.filter(group__user__in=users, group__user__is_active=True)
+    found = own.union(of_groups.annotate(holder=F("group__user")), all=True)
+    return [(grant.holder, grant) for grant in found]
+
+
+def held_by_many(users: Iterable[int]) -> dict[int, list[Held]]:
+    """What each of the users holds, in one query."""
+    held: dict[int, list[Held]] = {user: [] for user in users}
+    for user, grant in _live_grants(held):
+        held[user].append(_held(grant))
+    return held
+
+
+def _held(grant: Grant) -> Held:
+    actions = EMERGENCY if grant.break_glass_id else ALLOWED[Role(grant.role)]
+    return Held(actions, grant.scope, grant.most_replicas)
+
+
+def allowed_by(grants: Iterable[Held], scope: Scope) -> frozenset[Action]:
     """Every action that the grants allow in `scope`; for many scopes read them once."""
     actions: frozenset[Action] = frozenset()
-    for grant in grants:
-        if grant.scope.holds(scope):
-            actions |= ALLOWED[Role(grant.role)]
+    for held in grants:
+        if held.scope.holds(scope):
+            actions |= held.actions
     return actions
 
 
@@ -51,19 +108,40 @@ def allowed(user: User, scope: Scope = EVERYWHERE) -> frozenset[Action]:
 
 
 def may(user: User, action: Action, scope: Scope = EVERYWHERE) -> bool:
-    """Whether the user may do `action` in `scope`."""
+    """Whether the user may do `action` in `scope`; asked again when a request is carried out."""
     return action in allowed(user, scope)
 
 
-def authorize(user: User, action: Action, scope: Scope = EVERYWHERE) -> frozenset[Action]:
-    """Return what the user may do in `scope`, or raise Forbidden if `action` is not among it."""
-    actions = allowed(user, scope)
+def authorize(actor: Actor, action: Action, scope: Scope = EVERYWHERE) -> frozenset[Action]:
+    """Return what the actor may do in `scope`, or raise Forbidden if `action` is not among it.
+
+    Raises ProofNeeded if they may, but have not proved of late who they are.
+    """
+    actions = allowed(actor.user, scope)
     if action not in actions:
         visible = bool(actions & {Action.SERVICE_VIEW, Action.CLUSTER_VIEW})
         raise Forbidden(action, scope, visible=visible)
+    if action in STEP_UP and not actor.proven:
+        why = "Confirm that it is you: this needs a proof of who you are of the last 10 minutes."
+        raise ProofNeeded(action, scope, visible=True, why=why)
     return actions
+
+
+def most_replicas(user: User, scope: Scope) -> int | None:
+    """How many replicas the user may scale a service to; None if there is no bound for them."""
+    bounds = [
+        held.most_replicas
+        for held in grants_of(user)
+        if held.scope.holds(scope) and Action.SERVICE_SCALE in held.actions
+    ]
+    return None if None in bounds else max((b for b in bounds if b is not None), default=0)
 
 
 def visible_scopes(user: User) -> list[Scope]:
     """The scopes in which the user may look; a list filters its rows by them."""
-    return [g.scope for g in grants_of(user) if Action.SERVICE_VIEW in ALLOWED[Role(g.role)]]
+    return scopes_with(user, Action.SERVICE_VIEW)
+
+
+def scopes_with(user: User, action: Action) -> list[Scope]:
+    """The scopes in which the user may do `action`."""
+    return [held.scope for held in grants_of(user) if action in held.actions]

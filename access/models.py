@@ -1,6 +1,6 @@
 """People, grants, tokens, sign-in links, and the audit trail."""
 
-from django.contrib.auth.models import AbstractUser
+from django.contrib.auth.models import AbstractUser, Group
 from django.db import models
 from django.db.models.functions import Now
 
@@ -8,26 +8,86 @@ from access.policy import Role, Scope
 
 
 class User(AbstractUser):
-    """A person or a program that signs in. What they may do stands in their grants alone."""
+    """A person or a program that signs in. What they may do stands in grants alone: their own, and
+    those of their groups."""
+
+    token: "ApiToken | None" = None  # that the user came with: it narrows what they may do
 
 
 class Grant(models.Model):
-    """A person × a role × a scope. An empty cluster or stack means every one."""
+    """Somebody × a role × a scope. An empty cluster or stack means every one."""
 
-    user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="grants")
+    MOST_REPLICAS = 10  # how far on-call may scale a service, unless their grant says otherwise
+
+    user = models.ForeignKey(User, on_delete=models.CASCADE, null=True, related_name="grants")
+    group = models.ForeignKey(Group, on_delete=models.CASCADE, null=True, related_name="grants")
     role = models.CharField(max_length=32, choices=[(r.value, r.value) for r in Role])
     cluster = models.CharField(max_length=64, blank=True)
     stack = models.CharField(max_length=64, blank=True)
+    most_replicas = models.PositiveIntegerField(null=True)  # a bound for scaling; None: any number
+    expires_at = models.DateTimeField(null=True)
+    break_glass = models.OneToOneField("BreakGlass", on_delete=models.CASCADE, null=True)
     created_at = models.DateTimeField(auto_now_add=True)
 
     class Meta:
         constraints = [
-            models.UniqueConstraint(fields=("user", "role", "cluster", "stack"), name="grant_once")
+            models.UniqueConstraint(
+                fields=("user", "group", "role", "cluster", "stack"),
+                condition=models.Q(break_glass=None),
+                nulls_distinct=False,
+                name="grant_once",
+            ),
+            models.CheckConstraint(
+                condition=models.Q(user=None) ^ models.Q(group=None), name="grant_of_one"
+            ),
         ]
 
     def __str__(self) -> str:
-        where = "/".join(filter(None, (self.cluster, self.stack))) or "everything"
-        return f"{self.user} is {self.role} on {where}"
+        return f"{self.user or self.group} is {self.role} on {self.scope}"
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(self.cluster, self.stack)
+
+
+class BreakGlass(models.Model):
+    """Rights that somebody took in an emergency, for an hour, and what a reviewer says of it."""
+
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    cluster = models.CharField(max_length=64, blank=True)
+    stack = models.CharField(max_length=64, blank=True)
+    reason = models.TextField()
+    started_at = models.DateTimeField(db_default=Now())
+    until = models.DateTimeField()
+    ended_at = models.DateTimeField(null=True)  # given back before its time
+    reviewed_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
+    reviewed_at = models.DateTimeField(null=True)
+    review = models.TextField(blank=True)
+
+    class Meta:
+        ordering = ("-started_at",)
+
+    def __str__(self) -> str:
+        return f"{self.user} broke the glass on {self.scope}"
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(self.cluster, self.stack)
+
+
+class Protection(models.Model):
+    """A scope in which a change needs a second person."""
+
+    cluster = models.CharField(max_length=64)
+    stack = models.CharField(max_length=64, blank=True)
+    created_at = models.DateTimeField(auto_now_add=True)
+
+    class Meta:
+        ordering = ("cluster", "stack")
+        constraints = [models.UniqueConstraint(fields=("cluster", "stack"), name="protected_once")]
+
+    def __str__(self) -> str:
+        return f"{self.scope} is protected"
 
     @property
     def scope(self) -> Scope:
@@ -35,11 +95,17 @@ class Grant(models.Model):
 
 
 class ApiToken(models.Model):
-    """A bearer token of the API. Only its SHA-256 is kept; the token itself is shown once."""
+    """A bearer token of the API. Only its SHA-256 is kept; the token itself is shown once.
+
+    It can do what its owner can, inside its own role and scope; nothing that asks for a proof.
+    """
 
     user = models.ForeignKey(User, on_delete=models.CASCADE, related_name="api_tokens")
     name = models.CharField(max_length=100)
     digest = models.CharField(max_length=64, unique=True)
+    role = models.CharField(max_length=32, blank=True)  # empty: whatever its owner may
+    cluster = models.CharField(max_length=64, blank=True)
+    stack = models.CharField(max_length=64, blank=True)
     created_at = models.DateTimeField(auto_now_add=True)
     expires_at = models.DateTimeField()
     last_used_at = models.DateTimeField(null=True)
@@ -47,6 +113,10 @@ class ApiToken(models.Model):
 
     def __str__(self) -> str:
         return f"{self.name} of {self.user}"
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(self.cluster, self.stack)
 
 
 class SignInLink(models.Model):
@@ -61,10 +131,25 @@ class SignInLink(models.Model):
         return f"sign-in link of {self.user}"
 
 
-class AuditEntry(models.Model):
-    """Who did what to what, from where, and how it went. Rows are only ever added.
+class AuditChain(models.Model):
+    """The head of one chain of audit entries: of a cluster, or of the panel itself (no cluster).
 
-    An operation has two: its `intent`, in the transaction that requests it, and its `result`.
+    Its row lock puts the chain's entries in the order of their commits.
+    """
+
+    cluster = models.CharField(max_length=64, primary_key=True)
+    sequence = models.BigIntegerField(default=0)  # of the newest entry
+    hash = models.CharField(max_length=64, blank=True)
+
+    def __str__(self) -> str:
+        return f"{self.cluster or 'panel'} {self.sequence} {self.hash}"
+
+
+class AuditEntry(models.Model):
+    """Who did what to what, from where, and how it went. The database only lets rows be added.
+
+    An operation has two: its `intent`, in the transaction that requests it, and its `result`. Each
+    entry's hash covers its fields and the hash before it in its cluster's chain: see access.audit.
     """
 
     class Phase(models.TextChoices):
@@ -73,7 +158,9 @@ class AuditEntry(models.Model):
         REFUSED = "refused"
         EVENT = "event"  # what has no operation: a sign-in, a registered cluster
 
-    at = models.DateTimeField(db_default=Now())
+    at = models.DateTimeField()
+    sequence = models.BigIntegerField()  # in its cluster's chain: 1, 2, 3 … without a gap
+    hash = models.CharField(max_length=64)
     phase = models.CharField(max_length=8, choices=Phase.choices)
     actor = models.ForeignKey(User, on_delete=models.PROTECT, null=True)
     actor_name = models.CharField(max_length=150)
@@ -89,6 +176,9 @@ class AuditEntry(models.Model):
 
     class Meta:
         ordering = ("-id",)
+        constraints = [
+            models.UniqueConstraint(fields=("cluster", "sequence"), name="audit_sequence_once")
+        ]
 
     def __str__(self) -> str:
         return f"{self.at:%F %T} {self.actor_name} {self.action} {self.target} {self.phase}"

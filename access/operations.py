@@ -9,6 +9,9 @@ from access.policy import Role, Scope
 from access.tokens import issue_link
 from live.hub import REVOKED
 
+# The first person is both; where there are two, they should not be.
+FIRST_ROLES = (Role.ADMIN, Role.AUDITOR)
+
 
 def ensure_admin(password: str | None) -> str | None:
     """Make sure that somebody can sign in as `admin`.
@@ -18,7 +21,8 @@ def ensure_admin(password: str | None) -> str | None:
     """
     with transaction.atomic():
         admin, made = User.objects.get_or_create(username="admin")
-        Grant.objects.get_or_create(user=admin, role=Role.ADMIN, cluster="", stack="")
+        for role in FIRST_ROLES:
+            Grant.objects.get_or_create(user=admin, role=role, cluster="", stack="")
         if made:
             admin.set_unusable_password()
         if password and not admin.check_password(password):
@@ -36,7 +40,14 @@ def grant(name: str, role: Role, scope: Scope) -> tuple[User, bool]:
         if made:
             user.set_unusable_password()
             user.save()
-        Grant.objects.get_or_create(user=user, role=role, cluster=scope.cluster, stack=scope.stack)
+        bound = Grant.MOST_REPLICAS if role == Role.ON_CALL else None
+        Grant.objects.get_or_create(
+            user=user,
+            role=role,
+            cluster=scope.cluster,
+            stack=scope.stack,
+            defaults={"most_replicas": bound},
+        )
         _record(user, "access.grant", scope, {"role": role})
         announce_revoked(user)
     return user, made

@@ -5,7 +5,7 @@ from enum import StrEnum
 
 
 class Action(StrEnum):
-    """Everything that one can be allowed to do. An entry point names exactly one of these."""
+    """Everything that one can be allowed to do. An entry point declares one of these."""
 
     CLUSTER_VIEW = "cluster.view"
     CLUSTER_REGISTER = "cluster.register"
@@ -20,30 +20,79 @@ class Action(StrEnum):
     SERVICE_RESTART = "service.restart"
     OPERATION_VIEW = "operation.view"
     OPERATION_CANCEL = "operation.cancel"
+    OPERATION_APPROVE = "operation.approve"
+    SECRET_VIEW = "secret.view"  # names, ages and consumers: a value is never shown to anybody
+    SECRET_WRITE = "secret.write"
+    SECRET_REMOVE = "secret.remove"
+    CONFIG_VIEW = "config.view"
+    CONFIG_WRITE = "config.write"
+    CONFIG_REMOVE = "config.remove"
+    ACCESS_VIEW = "access.view"
+    ACCESS_MANAGE = "access.manage"
+    BREAK_GLASS = "access.break-glass"
     AUDIT_VIEW = "audit.view"
 
 
 class Role(StrEnum):
     VIEWER = "viewer"
+    ON_CALL = "on-call"
     OPERATOR = "operator"
+    SECRET_MANAGER = "secret-manager"
     ADMIN = "admin"
+    AUDITOR = "auditor"
 
 
 _VIEWER = frozenset({Action.CLUSTER_VIEW, Action.SERVICE_VIEW, Action.OPERATION_VIEW})
-_OPERATOR = _VIEWER | {
-    Action.SERVICE_ENV,
+_ON_CALL = _VIEWER | {
     Action.SERVICE_LOGS,
-    Action.SERVICE_SCALE,
-    Action.SERVICE_UPDATE,
-    Action.SERVICE_ROLLBACK,
+    Action.SERVICE_SCALE,  # within the bounds of their grant
     Action.SERVICE_RESTART,
     Action.OPERATION_CANCEL,
+    Action.SECRET_VIEW,
+    Action.BREAK_GLASS,
 }
+_OPERATOR = _ON_CALL | {
+    Action.SERVICE_ENV,
+    Action.SERVICE_UPDATE,
+    Action.SERVICE_ROLLBACK,
+    Action.OPERATION_APPROVE,
+    Action.CONFIG_VIEW,
+    Action.CONFIG_WRITE,
+}
+_SECRET_MANAGER = _VIEWER | {
+    Action.OPERATION_CANCEL,
+    Action.SECRET_VIEW,
+    Action.SECRET_WRITE,
+    Action.SECRET_REMOVE,
+    Action.CONFIG_VIEW,
+    Action.CONFIG_WRITE,
+    Action.CONFIG_REMOVE,
+    Action.BREAK_GLASS,
+}
+_ADMIN = frozenset(Action) - {Action.AUDIT_VIEW}
 ALLOWED: dict[Role, frozenset[Action]] = {
     Role.VIEWER: _VIEWER,
+    Role.ON_CALL: _ON_CALL,
     Role.OPERATOR: _OPERATOR,
-    Role.ADMIN: frozenset(Action),
+    Role.SECRET_MANAGER: _SECRET_MANAGER,
+    Role.ADMIN: _ADMIN,
+    Role.AUDITOR: frozenset({Action.AUDIT_VIEW}),
 }
+# What breaking the glass gives for an hour: all work on clusters, no say over who may do what.
+EMERGENCY = _ADMIN - {Action.ACCESS_MANAGE, Action.ACCESS_VIEW, Action.BREAK_GLASS}
+
+# Whoever does one of these has proved within the last minutes who they are; a token cannot.
+STEP_UP = frozenset(
+    {
+        Action.CLUSTER_REMOVE,
+        Action.SECRET_WRITE,
+        Action.SECRET_REMOVE,
+        Action.CONFIG_REMOVE,
+        Action.ACCESS_MANAGE,
+        Action.BREAK_GLASS,
+    }
+)
+PROOF_SECONDS = 600  # absolute: work does not prolong it
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,5 +110,28 @@ class Scope:
             return False
         return not self.stack or self.stack == other.stack
 
+    def __str__(self) -> str:
+        """In words, for people."""
+        if not self.cluster:
+            return "everything"
+        return f"{self.cluster}, stack {self.stack}" if self.stack else self.cluster
+
 
 EVERYWHERE = Scope()
+
+
+@dataclass(frozen=True, slots=True)
+class Held:
+    """Rights that somebody holds: actions × a scope, and how far they may scale (None: any way)."""
+
+    actions: frozenset[Action]
+    scope: Scope
+    most_replicas: int | None = None
+
+    def within(self, actions: frozenset[Action], scope: Scope) -> "Held | None":
+        """What is left of these rights inside a narrower frame; None if nothing is."""
+        narrower = scope if self.scope.holds(scope) else self.scope
+        left = self.actions & actions
+        if not left or not (scope.holds(narrower)):
+            return None
+        return Held(left, narrower, self.most_replicas)

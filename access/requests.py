@@ -1,7 +1,9 @@
 """Who is behind an HTTP request or a WebSocket."""
 
+from collections.abc import Mapping
 from typing import Any
 
+from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY
 from django.contrib.auth.models import AnonymousUser
 from django.http import HttpRequest
 
@@ -18,7 +20,7 @@ def actor_of(request: HttpRequest, via: str = "browser") -> Actor:
     user: User | AnonymousUser = request.user
     if not isinstance(user, User) or not user.is_active:
         raise SignedOut
-    return Actor(user, via, request.META.get("REMOTE_ADDR", "") or "")
+    return Actor(user, via, request.META.get("REMOTE_ADDR", "") or "", proven_at(request.session))
 
 
 def actor_of_scope(scope: dict[str, Any]) -> Actor:
@@ -28,3 +30,9 @@ def actor_of_scope(scope: dict[str, Any]) -> Actor:
         raise SignedOut
     client = scope.get("client") or ("", 0)
     return Actor(user, "browser", client[0])
+
+
+def proven_at(session: Mapping[str, Any]) -> float | None:
+    """When the session's person last gave a password, a code or a key: seconds since 1970."""
+    records = session.get(AUTHENTICATION_METHODS_SESSION_KEY) or []
+    return records[-1]["at"] if records else None

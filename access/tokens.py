@@ -9,6 +9,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from access.models import ApiToken, SignInLink, User
+from access.policy import EVERYWHERE, Scope
 
 PREFIX = "ph_"  # so that secret scanners recognise a leaked token
 TOKEN_LIFE = timedelta(days=90)
@@ -19,11 +20,29 @@ def _digest(secret: str) -> str:
     return hashlib.sha256(secret.encode()).hexdigest()
 
 
-def issue_token(user: User, name: str, life: timedelta = TOKEN_LIFE) -> str:
-    """Make a token of the API and return it: it cannot be read again."""
+def issue_token(
+    user: User,
+    name: str,
+    life: timedelta = TOKEN_LIFE,
+    *,
+    role: str = "",
+    scope: Scope = EVERYWHERE,
+) -> str:
+    """Make a token of the API and return it: it cannot be read again.
+
+    `role` and `scope` narrow what its owner may do; left out, they do not.
+    """
     secret = PREFIX + secrets.token_urlsafe(32)
     expires = timezone.now() + life
-    ApiToken.objects.create(user=user, name=name, digest=_digest(secret), expires_at=expires)
+    ApiToken.objects.create(
+        user=user,
+        name=name,
+        digest=_digest(secret),
+        expires_at=expires,
+        role=role,
+        cluster=scope.cluster,
+        stack=scope.stack,
+    )
     return secret
 
 
@@ -35,6 +54,7 @@ def find_token(secret: str) -> ApiToken | None:
     token = live.select_related("user").first()
     if token:
         live.filter(pk=token.pk).update(last_used_at=Now())
+        token.user.token = token
     return token
 
 

@@ -126,7 +126,7 @@ def set_password(request: HttpRequest) -> HttpResponse:
 @require_safe
 def audit_trail(request: HttpRequest) -> HttpResponse:
     """Newest first; for those who may see everything that everybody did."""
-    authorize(actor_of(request).user, Action.AUDIT_VIEW)
+    authorize(actor_of(request), Action.AUDIT_VIEW)
     asked = {name: request.GET.get(name, "")[:100] for name in ("actor", "action", "target")}
     pages = Paginator(selectors.audit_trail(**asked), 100)
     page = pages.get_page(request.GET.get("page"))

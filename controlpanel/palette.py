@@ -7,8 +7,8 @@ from django.db.models import Q
 from django.urls import reverse
 
 from access.authorize import allowed_by, grants_of
-from access.models import Grant, User
-from access.policy import EVERYWHERE, Action
+from access.models import User
+from access.policy import EVERYWHERE, Action, Held
 from clusters import selectors
 from clusters.models import Service
 
@@ -46,7 +46,7 @@ def _matches(entry: Entry, words: list[str]) -> bool:
     return all(word in label for word in words)
 
 
-def _places(user: User, grants: list[Grant]) -> Iterator[Entry]:
+def _places(user: User, grants: list[Held]) -> Iterator[Entry]:
     yield Entry("Overview", "", "page", reverse("overview"))
     yield Entry("Operations", "", "page", reverse("clusters:operations"))
     everywhere = allowed_by(grants, EVERYWHERE)
@@ -62,7 +62,7 @@ def _places(user: User, grants: list[Grant]) -> Iterator[Entry]:
         yield Entry(f"Services of {name}", "", "page", services)
 
 
-def _of_services(user: User, grants: list[Grant], words: list[str]) -> Iterator[Entry]:
+def _of_services(user: User, grants: list[Held], words: list[str]) -> Iterator[Entry]:
     asked = [name for name in ACTIONS if words and name.startswith(words[0]) and len(words[0]) > 1]
     if asked:
         for service in _services(user, words[1:]):
@@ -82,7 +82,7 @@ def _services(user: User, words: list[str]) -> list[Service]:
     return [service for group in rows for service in group][:MOST]
 
 
-def _actions(service: Service, names: list[str], grants: list[Grant]) -> Iterator[Entry]:
+def _actions(service: Service, names: list[str], grants: list[Held]) -> Iterator[Entry]:
     may = allowed_by(grants, service.scope)
     for name in names:
         if ACTIONS[name] in may:

@@ -23,6 +23,12 @@ INSTALLED_APPS = [
     "clusters.apps.ClustersConfig",
     "access.apps.AccessConfig",
     "live.apps.LiveConfig",
+    "allauth",
+    "allauth.account",
+    "allauth.mfa",
+    "allauth.usersessions",
+    "allauth.socialaccount",
+    "allauth.socialaccount.providers.openid_connect",
     "channels",
     "django_htmx",
     "ninja",  # its Swagger page is served from our own static files
@@ -46,6 +52,7 @@ MIDDLEWARE = [
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
     "django_htmx.middleware.HtmxMiddleware",
+    "allauth.account.middleware.AccountMiddleware",
     "controlpanel.middleware.failures_in_words",
 ]
 

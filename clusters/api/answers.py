@@ -20,9 +20,10 @@ def actor_of(request: HttpRequest) -> Actor:
 
 def service_of(request: HttpRequest, cluster: str, name: str) -> tuple[Service, frozenset[Action]]:
     """The service and what the actor may do there."""
-    user = actor_of(request).user
-    row = selectors.service_seen_by(user, selectors.cluster_seen_by(user, cluster), name)
-    return row, authorize(user, Action.SERVICE_VIEW, row.scope)
+    actor = actor_of(request)
+    here = selectors.cluster_seen_by(actor.user, cluster)
+    row = selectors.service_seen_by(actor.user, here, name)
+    return row, authorize(actor, Action.SERVICE_VIEW, row.scope)
 
 
 def accepted(request: HttpRequest, response: HttpResponse, operation: Operation) -> Status:

@@ -76,7 +76,7 @@ def show_logs(
     why is told as `{"notice", "task", "node"}`: a node that does not answer costs its own lines and
     at most five seconds. To follow a log, open the WebSocket `/live/logs/{cluster}/{service}/`.
     """
-    picture = look(actor_of(request).user, cluster, service, asked.task)
+    picture = look(actor_of(request), cluster, service, asked.task)
     since = time.time() - asked.since if asked.since else 0.0
     batch = async_to_sync(_history)(picture, asked.tail, since)
     entries = [asdict(line) for line in batch.lines]

@@ -11,8 +11,9 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.contrib.sessions.models import Session
 from django.db.models.functions import Now
 
-from access.authorize import grants_of
-from access.models import Grant, User
+from access.authorize import grants_of, held_by_many
+from access.models import User
+from access.policy import Held
 from access.requests import SignedOut, actor_of_scope
 from clusters import fragments
 from live.hub import BEAT, Hooks, Hub, Viewer
@@ -21,9 +22,9 @@ SIGNED_OUT, CHANGED = 4401, 4403  # close codes: sign in again; reload with the 
 MOST_TOPICS = 20
 
 
-def rights_of(grants: list[Grant]) -> Hashable:
-    """The permission class: whoever has the same grants sees the same fragments."""
-    return frozenset((grant.role, grant.cluster, grant.stack) for grant in grants)
+def rights_of(grants: list[Held]) -> Hashable:
+    """The permission class: whoever holds the same rights sees the same fragments."""
+    return frozenset(grants)
 
 
 def ended(viewers: list[Viewer]) -> dict[Viewer, int]:
@@ -33,10 +34,7 @@ def ended(viewers: list[Viewer]) -> dict[Viewer, int]:
     keys = {viewer.session for viewer in viewers}
     live = Session.objects.filter(session_key__in=keys, expire_date__gt=Now())
     sessions = set(live.values_list("session_key", flat=True))
-    grants: dict[int, list[Grant]] = {pk: [] for pk in users}
-    for grant in Grant.objects.filter(user__in=active):
-        grants[grant.user_id].append(grant)
-    rights = {pk: rights_of(found) for pk, found in grants.items()}
+    rights = {pk: rights_of(held) for pk, held in held_by_many(users).items()}
     codes = {}
     for viewer in viewers:
         if viewer.user.pk not in active or viewer.session not in sessions:

@@ -21,7 +21,7 @@ from django.db import InterfaceError, OperationalError
 from django.db.models.functions import Now
 from pydantic import ValidationError
 
-from access.authorize import Forbidden
+from access.authorize import Actor, Forbidden
 from access.models import User
 from access.requests import SignedOut, actor_of_scope
 from clusters.engines import streams_for
@@ -130,7 +130,7 @@ class LogConsumer(AsyncWebsocketConsumer):
         if user is None or not session.exists():
             raise SignedOut
         where = self.scope["url_route"]["kwargs"]
-        return look(user, where["cluster"], where["service"], asked.task)
+        return look(Actor(user, "browser"), where["cluster"], where["service"], asked.task)
 
 
 def _asked(scope: dict[str, Any]) -> LogFilter:

@@ -2,8 +2,7 @@
 
 from dataclasses import dataclass
 
-from access.authorize import authorize
-from access.models import User
+from access.authorize import Actor, authorize
 from access.policy import Action
 from clusters import readings, selectors
 from clusters.logs.lines import Source
@@ -22,11 +21,11 @@ class Picture:
     stale: str  # why the picture is old; empty if it is not
 
 
-def look(user: User, cluster: str, service: str, task: str = "") -> Picture:
+def look(actor: Actor, cluster: str, service: str, task: str = "") -> Picture:
     """Raises NotFound and Forbidden; asked anew it notices what has changed, rights as well."""
-    here = selectors.cluster_seen_by(user, cluster)
-    found = selectors.service_seen_by(user, here, service)
-    authorize(user, Action.SERVICE_LOGS, found.scope)
+    here = selectors.cluster_seen_by(actor.user, cluster)
+    found = selectors.service_seen_by(actor.user, here, service)
+    authorize(actor, Action.SERVICE_LOGS, found.scope)
     return Picture(here, _sources(found, task), selectors.freshness(here).reason)
 
 

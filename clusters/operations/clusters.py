@@ -17,7 +17,7 @@ def register_cluster(
     actor: Actor, name: str, addresses: list[str], tls: TLSMaterial | None = None
 ) -> Cluster:
     """Add a cluster; the watcher picks it up within a second. Raises Forbidden, Invalid."""
-    authorize(actor.user, Action.CLUSTER_REGISTER, EVERYWHERE)
+    authorize(actor, Action.CLUSTER_REGISTER, EVERYWHERE)
     with transaction.atomic():
         if Cluster.objects.filter(name=name).exists():
             raise Invalid(f"There is a cluster named {name} already.", "name")
@@ -34,7 +34,7 @@ def register_cluster(
 
 def remove_cluster(actor: Actor, cluster: Cluster) -> None:
     """Forget a cluster and its inventory; the Swarm itself is left as it is."""
-    authorize(actor.user, Action.CLUSTER_REMOVE, cluster.scope)
+    authorize(actor, Action.CLUSTER_REMOVE, cluster.scope)
     with transaction.atomic():
         if cluster.operations.filter(state__in=("pending", "running", "cancelling")).exists():
             raise Invalid(

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from django.db import IntegrityError, models, transaction
 
 from access import audit
-from access.authorize import Actor, authorize
+from access.authorize import Actor, Forbidden, authorize, most_replicas
 from access.models import AuditEntry
 from access.policy import Action
 from clusters import readings, specs
@@ -56,7 +56,8 @@ class Preview:
 def preview(actor: Actor, service: Service, change: ServiceChange) -> Preview:
     """Foresee a change. Raises Forbidden, Invalid, or Conflict when `change.version` is stale."""
     kind, action = ACTIONS[type(change)]
-    authorize(actor.user, action, service.scope)
+    authorize(actor, action, service.scope)
+    _refuse_beyond_bounds(actor, service, change)
     after = _after(service, change)
     _refuse_stale(service, change, after)
     before_count, after_count = _count(service.spec), _count(after)
@@ -85,7 +86,7 @@ def request(
     Raises what `preview` raises, and Busy while another operation on the service is under way.
     """
     _, action = ACTIONS[type(change)]
-    authorize(actor.user, action, service.scope)
+    authorize(actor, action, service.scope)
     if idempotency_key and (known := _by_key(actor, idempotency_key)):
         return known
     foreseen = preview(actor, service, change)
@@ -272,6 +273,16 @@ def _running_tasks(service: Service) -> list[SwarmTask]:
     )
 
 
+def _refuse_beyond_bounds(actor: Actor, service: Service, change: ServiceChange) -> None:
+    """Who scales by a grant with a bound stays inside it, and leaves at least one task."""
+    if not isinstance(change, Scale):
+        return
+    bound = most_replicas(actor.user, service.scope)
+    if bound is not None and not 1 <= change.replicas <= bound:
+        why = f"Your grant lets you scale services here to between 1 and {bound} replicas."
+        raise Forbidden(Action.SERVICE_SCALE, service.scope, visible=True, why=why)
+
+
 def _refuse_unless_insisted(service: Service, change: ServiceChange) -> None:
     """A scale during a rollout. Raises Invalid, with Swarm's reason."""
     if not isinstance(change, Scale) or change.insist:
@@ -321,7 +332,7 @@ def request_cancel(
     actor: Actor, operation: Operation, how: Operation.Cancel, *, wake: Wake
 ) -> Operation:
     """Cancel: at once if it was not sent, a rollout by `how`. Raises Forbidden, Invalid."""
-    authorize(actor.user, Action.OPERATION_CANCEL, operation.scope)
+    authorize(actor, Action.OPERATION_CANCEL, operation.scope)
     with transaction.atomic():
         operation = (
             Operation.objects.select_for_update(of=("self",), no_key=True)
@@ -351,7 +362,7 @@ def request_cancel(
 
 def request_swarm_init(actor: Actor, cluster: Cluster, advertise: str, *, wake: Wake) -> Operation:
     """Ask to make the cluster's engine the first manager of a new Swarm."""
-    authorize(actor.user, Action.SWARM_INIT, cluster.scope)
+    authorize(actor, Action.SWARM_INIT, cluster.scope)
     if cluster.state != Cluster.State.NOT_A_SWARM:
         raise Invalid(f"{cluster.name} is not an engine outside Swarm mode.")
     operation = Operation(

@@ -46,7 +46,7 @@ def _view(kind: str) -> View:
     @require_http_methods(["GET", "HEAD", "POST"])
     def view(request: HttpRequest, cluster: str, service: str) -> HttpResponse:
         actor, found = find_service(request, cluster, service)
-        authorize(actor.user, ACTIONS[FORMS[kind].kind][1], found.scope)
+        authorize(actor, ACTIONS[FORMS[kind].kind][1], found.scope)
         return _act(request, actor, found, kind)
 
     return view

@@ -37,7 +37,7 @@ def cluster(request: HttpRequest, cluster: str) -> HttpResponse:
 @require_http_methods(READ_OR_WRITE)
 def register(request: HttpRequest) -> HttpResponse:
     actor = actor_of(request)
-    authorize(actor.user, Action.CLUSTER_REGISTER)
+    authorize(actor, Action.CLUSTER_REGISTER)
     form = RegisterForm(request.POST or None)
     if form.is_valid():
         asked = form.asked
@@ -56,7 +56,7 @@ def register(request: HttpRequest) -> HttpResponse:
 def remove(request: HttpRequest, cluster: str) -> HttpResponse:
     """Forget the cluster, once its name was typed."""
     actor, found = find_cluster(request, cluster)
-    authorize(actor.user, Action.CLUSTER_REMOVE, found.scope)
+    authorize(actor, Action.CLUSTER_REMOVE, found.scope)
     form = RemoveForm(found.name, request.POST or None)
     if form.is_valid():
         try:
@@ -73,7 +73,7 @@ def remove(request: HttpRequest, cluster: str) -> HttpResponse:
 def initialise(request: HttpRequest, cluster: str) -> HttpResponse:
     """`docker swarm init` for an engine outside Swarm mode."""
     actor, found = find_cluster(request, cluster)
-    authorize(actor.user, Action.SWARM_INIT, found.scope)
+    authorize(actor, Action.SWARM_INIT, found.scope)
     form = InitialiseForm(request.POST or None)
     if form.is_valid():
         try:

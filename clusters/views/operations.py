@@ -52,7 +52,7 @@ def operation(request: HttpRequest, operation: UUID) -> HttpResponse:
 def cancel(request: HttpRequest, operation: UUID) -> HttpResponse:
     """Stop here, or go back: the person chooses, knowing what each does."""
     actor, found = find_operation(request, operation)
-    authorize(actor.user, Action.OPERATION_CANCEL, found.scope)
+    authorize(actor, Action.OPERATION_CANCEL, found.scope)
     if request.method != "POST":
         return dialog(request, "clusters/_cancel.html", {"operation": found})
     how = request.POST.get("how", "")

@@ -90,7 +90,7 @@ def task(request: HttpRequest, cluster: str, service: str, task: str) -> HttpRes
 @require_safe
 def logs(request: HttpRequest, cluster: str, service: str) -> HttpResponse:
     actor, found = find_service(request, cluster, service)
-    authorize(actor.user, Action.SERVICE_LOGS, found.scope)
+    authorize(actor, Action.SERVICE_LOGS, found.scope)
     slots = selectors.task_matrix(found)
     chosen = request.GET.get("task", "")
     return _service_page(request, actor.user, found, "logs", slots=slots, chosen=chosen)

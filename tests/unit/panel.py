@@ -1,9 +1,11 @@
 """Rows as the watcher would write them, people, and a client of the API."""
 
 import json
+import time
 from typing import Any
 
 import pytest
+from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY
 from django.test import Client
 from django.utils import timezone
 
@@ -82,6 +84,16 @@ def change_elsewhere(service: Service, **of: Any) -> Service:
     service.save()
     keep_revision(service, 2)
     return service
+
+
+def browser_of(user: User) -> Client:
+    """A signed-in browser whose person has just proved who they are."""
+    client = Client()
+    client.force_login(user)
+    session = client.session
+    session[AUTHENTICATION_METHODS_SESSION_KEY] = [{"method": "password", "at": time.time()}]
+    session.save()
+    return client
 
 
 class ApiClient:

@@ -2,11 +2,12 @@
 
 import hashlib
 import threading
+import time
 from datetime import timedelta
 from typing import Any
 
 import pytest
-from django.contrib.auth.models import AnonymousUser
+from django.contrib.auth.models import AnonymousUser, Group
 from django.db import connection, transaction
 from django.utils import timezone
 
@@ -14,6 +15,7 @@ from access import audit
 from access.authorize import (
     Actor,
     Forbidden,
+    ProofNeeded,
     allowed,
     allowed_by,
     authorize,
@@ -23,7 +25,16 @@ from access.authorize import (
 )
 from access.models import ApiToken, AuditEntry, Grant, SignInLink, User
 from access.operations import ensure_admin
-from access.policy import ALLOWED, EVERYWHERE, Action, Role, Scope
+from access.policy import (
+    ALLOWED,
+    EMERGENCY,
+    EVERYWHERE,
+    PROOF_SECONDS,
+    STEP_UP,
+    Action,
+    Role,
+    Scope,
+)
 from access.tokens import find_token, issue_link, issue_token, link_works, use_link
 from access.vault import CannotUnseal, seal, unseal
 
@@ -40,12 +51,23 @@ def user() -> User:
 
 
 def test_each_role_may_what_the_lesser_one_may() -> None:
-    assert ALLOWED[Role.VIEWER] < ALLOWED[Role.OPERATOR] < ALLOWED[Role.ADMIN] == frozenset(Action)
+    assert (
+        ALLOWED[Role.VIEWER] < ALLOWED[Role.ON_CALL] < ALLOWED[Role.OPERATOR] < ALLOWED[Role.ADMIN]
+    )
 
 
-@pytest.mark.parametrize("role", list(Role))
+@pytest.mark.parametrize("role", sorted(set(Role) - {Role.AUDITOR}))
 def test_a_role_changes_nothing_that_it_may_not_see(role: Role) -> None:
     assert {Action.SERVICE_VIEW, Action.OPERATION_VIEW} <= ALLOWED[role]
+
+
+def test_auditing_is_a_role_of_its_own() -> None:
+    assert ALLOWED[Role.AUDITOR] == {Action.AUDIT_VIEW}
+    assert [role for role in Role if Action.AUDIT_VIEW in ALLOWED[role]] == [Role.AUDITOR]
+
+
+def test_breaking_the_glass_gives_no_say_over_access_and_audit() -> None:
+    assert not EMERGENCY & {Action.ACCESS_MANAGE, Action.ACCESS_VIEW, Action.AUDIT_VIEW}
 
 
 def test_a_viewer_sees_no_secrets_and_changes_nothing() -> None:
@@ -81,7 +103,7 @@ def test_a_grant_reaches_down_and_never_up_or_aside(
 def test_nothing_is_allowed_without_a_grant(user: User) -> None:
     assert allowed(user) == frozenset()
     with pytest.raises(Forbidden) as caught:
-        authorize(user, Action.SERVICE_VIEW, SHOP)
+        authorize(Actor(user, "api"), Action.SERVICE_VIEW, SHOP)
     assert not caught.value.visible
 
 
@@ -120,8 +142,58 @@ def test_grants_add_up_by_scope(user: User) -> None:
 def test_a_refusal_tells_whether_the_object_may_be_known_of(user: User) -> None:
     Grant.objects.create(user=user, role=Role.VIEWER, cluster="prod")
     with pytest.raises(Forbidden, match="does not allow “service.scale”") as caught:
-        authorize(user, Action.SERVICE_SCALE, SHOP)
+        authorize(Actor(user, "api"), Action.SERVICE_SCALE, SHOP)
     assert caught.value.visible
+
+
+def test_a_group_gives_what_it_holds_to_its_members_alone(user: User) -> None:
+    group = Group.objects.create(name="shop team")
+    Grant.objects.create(group=group, role=Role.OPERATOR, cluster="prod", stack="shop")
+    assert not may(user, Action.SERVICE_SCALE, SHOP)
+    user.groups.add(group)
+    assert may(user, Action.SERVICE_SCALE, SHOP)
+    User.objects.filter(pk=user.pk).update(is_active=False)
+    assert not may(user, Action.SERVICE_SCALE, SHOP)
+
+
+def test_a_grant_ends_by_itself(user: User) -> None:
+    Grant.objects.create(user=user, role=Role.OPERATOR, expires_at=timezone.now())
+    assert allowed(user) == frozenset()
+
+
+def test_what_needs_a_proof_is_refused_without_a_fresh_one(user: User) -> None:
+    Grant.objects.create(user=user, role=Role.ADMIN)
+    now = time.time()
+    for proven_at in (None, now - PROOF_SECONDS - 1):
+        with pytest.raises(ProofNeeded):
+            authorize(Actor(user, "browser", "", proven_at), Action.ACCESS_MANAGE)
+    authorize(Actor(user, "browser", "", now - PROOF_SECONDS + 60), Action.ACCESS_MANAGE)
+
+
+@pytest.mark.parametrize(
+    ("role", "scope", "may_scale_shop"),
+    [
+        ("", EVERYWHERE, True),
+        (Role.VIEWER, EVERYWHERE, False),
+        (Role.ADMIN, SHOP, True),
+        (Role.ADMIN, Scope("test"), False),
+    ],
+)
+def test_a_token_narrows_what_its_owner_may(
+    user: User, role: str, scope: Scope, may_scale_shop: bool
+) -> None:
+    Grant.objects.create(user=user, role=Role.OPERATOR, cluster="prod")
+    token = find_token(issue_token(user, "t", role=role, scope=scope))
+    assert token
+    assert may(token.user, Action.SERVICE_SCALE, SHOP) is may_scale_shop
+    assert not may(token.user, Action.CLUSTER_REGISTER)
+
+
+def test_a_token_can_do_nothing_that_needs_a_proof(user: User) -> None:
+    Grant.objects.create(user=user, role=Role.ADMIN)
+    token = find_token(issue_token(user, "t"))
+    assert token
+    assert not allowed(token.user) & STEP_UP
 
 
 # --- Tokens --------------------------------------------------------------------------------------
@@ -234,7 +306,7 @@ def test_a_given_password_makes_no_link_and_survives_a_start_without_it() -> Non
     assert ensure_admin("correct horse battery") is None
     assert ensure_admin(None) is None
     assert User.objects.get(username="admin").check_password("correct horse battery")
-    assert Grant.objects.count() == 1
+    assert set(Grant.objects.values_list("role", flat=True)) == {Role.ADMIN, Role.AUDITOR}
 
 
 # --- Audit and vault -----------------------------------------------------------------------------

@@ -14,7 +14,7 @@ from access.tokens import issue_link
 from clusters.models import Cluster
 from clusters.problems import Busy, Invalid, NotFound
 from controlpanel.middleware import in_words
-from tests.unit.panel import make_cluster, make_user
+from tests.unit.panel import browser_of, make_cluster, make_user
 
 pytestmark = [
     pytest.mark.django_db,
@@ -27,14 +27,9 @@ SIGN_IN = "/sign-in/"
 @pytest.fixture
 def ada() -> User:
     user = User.objects.create_user("ada", password=PASSWORD)
-    Grant.objects.create(user=user, role=Role.ADMIN)
+    for role in (Role.ADMIN, Role.AUDITOR):
+        Grant.objects.create(user=user, role=role)
     return user
-
-
-def browser_of(user: User) -> Client:
-    client = Client()
-    client.force_login(user)
-    return client
 
 
 def sign_in(username: str, password: str, **extra: Any) -> Any:
@@ -148,8 +143,9 @@ def test_a_disabled_account_is_signed_out_at_once(ada: User) -> None:
 # --- The audit trail -----------------------------------------------------------------------------
 
 
-def test_the_audit_trail_is_for_administrators() -> None:
-    assert browser_of(make_user(Role.OPERATOR)).get("/audit/").status_code == 403
+def test_the_audit_trail_is_for_auditors() -> None:
+    assert browser_of(make_user(Role.ADMIN)).get("/audit/").status_code == 403
+    assert browser_of(make_user(Role.AUDITOR)).get("/audit/").status_code == 200
 
 
 def test_the_audit_trail_is_narrowed_by_who_and_what(ada: User) -> None:
@@ -233,6 +229,6 @@ def test_a_simulated_swarm_is_told_on_every_page(ada: User) -> None:
 
 def test_the_palette_offers_only_what_one_may_do() -> None:
     make_cluster()
-    viewer, admin = browser_of(make_user(Role.VIEWER)), browser_of(make_user(Role.ADMIN))
+    viewer, admin = browser_of(make_user(Role.VIEWER)), browser_of(make_user(Role.AUDITOR))
     assert "Audit trail" in body(admin.get("/palette/", {"q": "audit"}))
     assert "Audit trail" not in body(viewer.get("/palette/", {"q": "audit"}))

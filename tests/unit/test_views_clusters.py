@@ -8,7 +8,7 @@ from django.test import Client
 from access.policy import Role
 from clusters.models import Cluster, Operation, Service
 from clusters.templatetags import looks
-from tests.unit.panel import make_cluster, make_service, make_user
+from tests.unit.panel import browser_of, make_cluster, make_service, make_user
 
 pytestmark = [
     pytest.mark.django_db,
@@ -17,19 +17,13 @@ pytestmark = [
 NEW = "/clusters/new/"
 
 
-def browser_of(role: Role) -> Client:
-    client = Client()
-    client.force_login(make_user(role))
-    return client
-
-
 def body(answer: Any) -> str:
     return str(answer.content.decode())
 
 
 @pytest.fixture
 def admin() -> Client:
-    return browser_of(Role.ADMIN)
+    return browser_of(make_user(Role.ADMIN))
 
 
 # --- Clusters ------------------------------------------------------------------------------------
@@ -37,7 +31,7 @@ def admin() -> Client:
 
 def test_a_panel_without_clusters_says_how_to_begin(admin: Client) -> None:
     assert "Register a Swarm by the address" in body(admin.get("/"))
-    assert "give you a grant" in body(browser_of(Role.VIEWER).get("/"))
+    assert "give you a grant" in body(browser_of(make_user(Role.VIEWER)).get("/"))
 
 
 def test_a_cluster_is_registered_by_its_addresses(admin: Client) -> None:
@@ -81,7 +75,7 @@ def test_half_of_tls_is_told_and_its_key_is_not_read_back(admin: Client) -> None
 
 def test_only_administrators_register_remove_and_initialise() -> None:
     make_cluster("local", Cluster.State.NOT_A_SWARM)
-    operator = browser_of(Role.OPERATOR)
+    operator = browser_of(make_user(Role.OPERATOR))
     for path in (NEW, "/clusters/local/remove/", "/clusters/local/initialise/"):
         assert operator.get(path).status_code == 403
         assert operator.post(path, {"name": "local"}).status_code == 403
@@ -167,7 +161,7 @@ def test_a_viewer_sees_operations_without_values_and_cancels_none(service: Servi
     before = {**service.spec}
     after = {**before, "TaskTemplate": {"ContainerSpec": {"Env": ["SECRET=marlin"]}}}
     operation = make_operation(service, before=before, after=after)
-    viewer = browser_of(Role.VIEWER)
+    viewer = browser_of(make_user(Role.VIEWER))
     page = body(viewer.get(f"/operations/{operation.id}/"))
     assert "marlin" not in page
     assert "swordfish" not in page
