@@ -137,6 +137,14 @@ def most_replicas(user: User, scope: Scope) -> int | None:
     return None if None in bounds else max((b for b in bounds if b is not None), default=0)
 
 
+def emergency_of(user: User, scope: Scope) -> int | None:
+    """The id of the break-glass under which the user acts in this scope, if there is one."""
+    grants = Grant.objects.filter(
+        user_id=user.pk, break_glass__isnull=False, expires_at__gt=Now()
+    ).order_by("pk")
+    return next((grant.break_glass_id for grant in grants if grant.scope.holds(scope)), None)
+
+
 def visible_scopes(user: User) -> list[Scope]:
     """The scopes in which the user may look; a list filters its rows by them."""
     return scopes_with(user, Action.SERVICE_VIEW)

@@ -85,6 +85,7 @@ EMERGENCY = _ADMIN - {Action.ACCESS_MANAGE, Action.ACCESS_VIEW, Action.BREAK_GLA
 STEP_UP = frozenset(
     {
         Action.CLUSTER_REMOVE,
+        Action.OPERATION_APPROVE,
         Action.SECRET_WRITE,
         Action.SECRET_REMOVE,
         Action.CONFIG_REMOVE,

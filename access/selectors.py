@@ -5,7 +5,8 @@ from datetime import timedelta
 from django.db.models import Q, QuerySet
 from django.utils import timezone
 
-from access.models import AuditEntry, User
+from access.models import AuditEntry, Protection, User
+from access.policy import Scope
 
 FAILURES = 10  # wrong passwords for one name, or from one address, within WINDOW
 WINDOW = timedelta(minutes=5)
@@ -36,6 +37,11 @@ def too_many_failures(username: str, address: str) -> bool:
         for at, action, name, place in newest
     )
     return failures >= FAILURES
+
+
+def is_protected(scope: Scope) -> bool:
+    """Whether a change in this scope needs a second person."""
+    return Protection.objects.filter(cluster=scope.cluster, stack__in=("", scope.stack)).exists()
 
 
 def grants_shown(user: User) -> list[dict[str, str]]:

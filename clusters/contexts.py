@@ -9,7 +9,8 @@ from typing import Any
 from access.authorize import allowed, allowed_by, grants_of
 from access.models import User
 from clusters import selectors, specs
-from clusters.models import Cluster, Node, Operation, Revision, Service
+from clusters.models import Approval, Cluster, Node, Operation, Revision, Service
+from clusters.operations import approvals
 
 Context = dict[str, Any]
 _ENDED_BADLY = (Operation.State.FAILED, Operation.State.ROLLED_BACK)
@@ -45,6 +46,7 @@ def service_head(user: User, service: Service) -> Context:
         "freshness": selectors.freshness(service.cluster),
         "active": active,
         "ended": ended,
+        "awaiting": list(selectors.awaiting(service)),
     }
 
 
@@ -136,8 +138,12 @@ def operation_rows(user: User, operations: list[Operation]) -> list[Context]:
 
 def operation(user: User, operation: Operation) -> Context:
     """`clash` is {"theirs", "yours"}, lists of differences, after a conflict; else None."""
+    approval = Approval.objects.filter(operation=operation).select_related("decided_by").first()
     return {
         "operation": operation,
+        "approval": approval,
+        "void": approvals.void_because(approval) if approval and operation.awaiting else "",
+        "decides": operation.awaiting and operation.requested_by_id != user.pk,
         "may": allowed(user, operation.scope),
         "differences": specs.differences(operation.before, operation.after),
         "clash": operation.clash,

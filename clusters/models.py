@@ -213,8 +213,9 @@ class Operation(models.Model):
     """Something asked of a cluster, from the request to its true result.
 
     pending → running → succeeded | failed | rolled_back; both first ones → cancelling → cancelled;
-    running → interrupted when nothing can be known (the table: `clusters.states`). A pending row
-    is also the outbox: the broker's message is a wake-up, and the sweep repeats it.
+    running → interrupted when nothing can be known (the table: `clusters.states`). In a protected
+    scope it is `awaiting` a second person first. A pending row is also the outbox: the broker's
+    message is a wake-up, and the sweep repeats it.
     """
 
     class Kind(models.TextChoices):
@@ -226,6 +227,7 @@ class Operation(models.Model):
         SWARM_INIT = "swarm-init"
 
     class State(models.TextChoices):
+        AWAITING = "awaiting", "Awaiting approval"
         PENDING = "pending"
         RUNNING = "running"
         CANCELLING = "cancelling"
@@ -239,7 +241,8 @@ class Operation(models.Model):
         STOP = "stop"  # leave the tasks as they are now
         BACK = "back"  # return to the spec before the operation
 
-    ACTIVE = (State.PENDING, State.RUNNING, State.CANCELLING)
+    ACTIVE = (State.PENDING, State.RUNNING, State.CANCELLING)  # one per target
+    OPEN = (State.AWAITING, *ACTIVE)
 
     id = models.UUIDField(primary_key=True, default=uuid.uuid4, editable=False)
     kind = models.CharField(max_length=16, choices=Kind.choices)
@@ -274,6 +277,7 @@ class Operation(models.Model):
         settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
     )
     created_at = models.DateTimeField(db_default=Now())
+    released_at = models.DateTimeField(db_default=Now())  # from when on a worker may take it up
     started_at = models.DateTimeField(null=True)
     finished_at = models.DateTimeField(null=True)
 
@@ -312,8 +316,32 @@ class Operation(models.Model):
         return self.state in self.ACTIVE
 
     @property
+    def awaiting(self) -> bool:
+        return self.state == self.State.AWAITING
+
+    @property
     def seconds(self) -> float | None:
         """How long it has run, or ran; None before its start."""
         if not self.started_at:
             return None
         return ((self.finished_at or timezone.now()) - self.started_at).total_seconds()
+
+
+class Approval(models.Model):
+    """What a second person is asked to approve: this spec, on top of that one, and nothing else."""
+
+    operation = models.OneToOneField(Operation, on_delete=models.CASCADE, related_name="approval")
+    version = models.BigIntegerField()  # the service's, when it was asked for
+    before_hash = models.CharField(max_length=64)
+    after_hash = models.CharField(max_length=64)
+    expires_at = models.DateTimeField()
+    # Null while nobody has decided.
+    decided_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.PROTECT, null=True, related_name="+"
+    )
+    decided_at = models.DateTimeField(null=True)
+    approved = models.BooleanField(default=False)
+    note = models.CharField(max_length=500, blank=True)
+
+    def __str__(self) -> str:
+        return f"approval of {self.operation_id}"

@@ -286,8 +286,9 @@ class OperationRow(Schema):
     cluster: str
     target: str
     state: str = Field(
-        description="pending, running, cancelling, succeeded, failed, rolled_back, cancelled or"
-        " interrupted. A rollout that Swarm took back is rolled_back, never succeeded."
+        description="awaiting (approval), pending, running, cancelling, succeeded, failed,"
+        " rolled_back, cancelled or interrupted. A rollout that Swarm took back is rolled_back,"
+        " never succeeded."
     )
     progress: Progress
     steps: list[Step]
@@ -331,7 +332,16 @@ class Preview(Schema):
     restarts: list[TaskRef] = Field(description="The running tasks that Swarm would replace.")
     adds: int = Field(description="Tasks that would be added.")
     removes: int = Field(description="Tasks that would be removed.")
+    awaits_approval: bool = Field(
+        description="Whether it would wait for somebody else: the cluster or stack is protected."
+    )
     warnings: list[str]
+
+
+class Decision(Schema):
+    model_config = ConfigDict(extra="forbid")
+
+    note: str = Field("", max_length=500, description="Why; the person who asked reads it.")
 
 
 class Cancel(Schema):

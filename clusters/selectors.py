@@ -348,7 +348,7 @@ def operation_list(
     """Newest first; `state` may also be "active"."""
     found = operations_seen_by(user)
     if state == "active":
-        found = found.filter(state__in=Operation.ACTIVE)
+        found = found.filter(state__in=Operation.OPEN)
     elif state:
         found = found.filter(state=state)
     if cluster:
@@ -358,7 +358,15 @@ def operation_list(
     return found
 
 
+def awaiting(service: Service) -> QuerySet[Operation]:
+    """What was asked for of the service and awaits a second person, oldest first."""
+    waiting = Operation.objects.filter(
+        state=Operation.State.AWAITING, cluster=service.cluster, target_id=service.engine_id
+    )
+    return waiting.select_related("requested_by", "approval").order_by("created_at")
+
+
 def tray(user: User) -> list[Operation]:
     """What the tray shows: all that is under way, and what ended within the last minutes."""
     recent = Q(finished_at__gt=timezone.now() - timedelta(minutes=5))
-    return list(operations_seen_by(user).filter(Q(state__in=Operation.ACTIVE) | recent)[:20])
+    return list(operations_seen_by(user).filter(Q(state__in=Operation.OPEN) | recent)[:20])

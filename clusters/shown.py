@@ -181,6 +181,7 @@ def preview(foreseen: Preview, *, env: bool) -> dict[str, Any]:
         "restarts": _task_refs(foreseen.service, foreseen.restarts),
         "adds": foreseen.adds,
         "removes": foreseen.removes,
+        "awaits_approval": foreseen.awaits,
         "warnings": foreseen.warnings,
     }
 

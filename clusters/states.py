@@ -4,6 +4,7 @@ from clusters.models import Operation
 
 S = Operation.State
 TRANSITIONS: dict[str, frozenset[str]] = {
+    S.AWAITING: frozenset({S.PENDING, S.CANCELLED}),
     S.PENDING: frozenset({S.RUNNING, S.CANCELLING, S.CANCELLED, S.FAILED}),
     S.RUNNING: frozenset({S.SUCCEEDED, S.FAILED, S.ROLLED_BACK, S.CANCELLING, S.INTERRUPTED}),
     S.CANCELLING: frozenset({S.CANCELLED, S.SUCCEEDED, S.FAILED, S.ROLLED_BACK, S.INTERRUPTED}),
@@ -15,8 +16,8 @@ TRANSITIONS: dict[str, frozenset[str]] = {
 }
 if set(TRANSITIONS) != set(S) or not all(after <= set(S) for after in TRANSITIONS.values()):
     raise TypeError("the operation states and their transitions do not match")
-if {state for state, after in TRANSITIONS.items() if after} != set(Operation.ACTIVE):
-    raise TypeError("an active state must lead somewhere, and a final one nowhere")
+if {state for state, after in TRANSITIONS.items() if after} != set(Operation.OPEN):
+    raise TypeError("an open state must lead somewhere, and a final one nowhere")
 
 
 def sources(target: str) -> list[str]:

@@ -12,6 +12,7 @@ from kombu.exceptions import OperationalError
 
 from clusters.engines import engine_for
 from clusters.models import Operation
+from clusters.operations import approvals
 from clusters.operations.carry_out import advance
 from live import changes
 
@@ -44,6 +45,12 @@ def sweep() -> None:
     due = Operation.objects.filter(free, state__in=Operation.ACTIVE, next_step_at__lte=Now())
     for operation_id in due.order_by("next_step_at").values_list("pk", flat=True)[:100]:
         wake(str(operation_id))
+
+
+@shared_task
+def close_void_approvals() -> None:
+    """End requests for approval that have expired, or whose service was changed meanwhile."""
+    approvals.close_void()
 
 
 @shared_task

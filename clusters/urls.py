@@ -33,5 +33,6 @@ urlpatterns = [
     path("operations/", operations.table, name="operations"),
     path("operations/<uuid:operation>/", operations.operation, name="operation"),
     path("operations/<uuid:operation>/cancel/", operations.cancel, name="operation-cancel"),
+    path("operations/<uuid:operation>/decide/", operations.decide, name="operation-decide"),
     path("operations/<uuid:operation>/again/", operations.again, name="operation-again"),
 ]

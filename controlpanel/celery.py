@@ -13,5 +13,10 @@ app.autodiscover_tasks()
 # Two beats at once do no harm: each of these only wakes what is due, and claims decide who acts.
 app.conf.beat_schedule = {
     "sweep": {"task": "clusters.tasks.sweep", "schedule": 2.0, "options": {"expires": 2.0}},
+    "approvals": {
+        "task": "clusters.tasks.close_void_approvals",
+        "schedule": 5.0,
+        "options": {"expires": 5.0},
+    },
     "prune": {"task": "clusters.tasks.prune", "schedule": 600.0, "options": {"expires": 60.0}},
 }

@@ -12,8 +12,9 @@ from access.policy import Action
 from clusters import selectors, shown
 from clusters.api.answers import accepted, actor_of
 from clusters.models import Operation
+from clusters.operations import approvals
 from clusters.operations.requests import request_cancel
-from clusters.schemas import Cancel, OperationDetail, OperationFilter, OperationRow
+from clusters.schemas import Cancel, Decision, OperationDetail, OperationFilter, OperationRow
 from clusters.tasks import wake
 
 router = Router(tags=["Operations"])
@@ -35,6 +36,31 @@ def show_operation(request: HttpRequest, operation: UUID) -> dict[str, Any]:
     user = actor_of(request).user
     row = selectors.operation_seen_by(user, operation)
     return shown.operation_detail(row, env=may(user, Action.SERVICE_ENV, row.scope))
+
+
+@router.post("{uuid:operation}/approve", response={202: OperationRow}, summary="Approve")
+def approve(
+    request: HttpRequest, response: HttpResponse, operation: UUID, body: Decision
+) -> Status:
+    """As the second person, on a protected cluster or stack: never with a token."""
+    return _decide(request, response, operation, body, approve=True)
+
+
+@router.post("{uuid:operation}/decline", response={202: OperationRow}, summary="Decline")
+def decline(
+    request: HttpRequest, response: HttpResponse, operation: UUID, body: Decision
+) -> Status:
+    """As the second person, on a protected cluster or stack: never with a token."""
+    return _decide(request, response, operation, body, approve=False)
+
+
+def _decide(
+    request: HttpRequest, response: HttpResponse, operation: UUID, body: Decision, *, approve: bool
+) -> Status:
+    actor = actor_of(request)
+    row = selectors.operation_seen_by(actor.user, operation)
+    decided = approvals.decide(actor, row, approve=approve, note=body.note, wake=wake)
+    return accepted(request, response, decided)
 
 
 @router.post("{uuid:operation}/cancel", response={202: OperationRow}, summary="Cancel")

@@ -16,7 +16,7 @@ from access.models import AuditEntry
 from clusters import specs
 from clusters.inventory import revisions
 from clusters.models import Cluster, Operation
-from clusters.operations import cancelling, following, lease
+from clusters.operations import approvals, cancelling, following, lease
 from clusters.operations.requests import ACTIONS
 from clusters.operations.steps import noted
 from clusters.ports import (
@@ -92,7 +92,11 @@ def _begin(operation: Operation) -> bool:
     if not may(operation.requested_by, action, operation.scope):
         _refuse(operation, action)
         return False
-    if timezone.now() - operation.created_at > EXPIRES:
+    if operation.kind != Operation.Kind.SWARM_INIT and not approvals.stands(operation):
+        error = "This scope is protected, and nobody else approved the change; nothing was changed."
+        _end(operation, S.FAILED, error=error)
+        return False
+    if timezone.now() - operation.released_at > EXPIRES:
         _end(
             operation,
             S.FAILED,

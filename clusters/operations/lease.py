@@ -8,12 +8,9 @@ from django.db import transaction
 from django.db.models import F, Q
 from django.db.models.functions import Now
 
-from access import audit
-from access.authorize import Actor
-from access.models import AuditEntry
 from clusters import readings, states
 from clusters.models import Operation
-from clusters.operations.requests import announce
+from clusters.operations.announcing import announce, note_result
 
 
 class Fenced(Exception):
@@ -64,7 +61,7 @@ def move(operation: Operation, state: Operation.State, **fields: Any) -> None:
 
     Raises Fenced, also when the way there is closed: somebody cancelled in the meantime.
     """
-    final = state not in Operation.ACTIVE
+    final = state not in Operation.OPEN
     fields = readings.storable(fields)
     if final:
         fields |= {"finished_at": Now(), "held_until": None, "estimate_at": None}
@@ -76,20 +73,6 @@ def move(operation: Operation, state: Operation.State, **fields: Any) -> None:
         ):
             raise Fenced
         if final:
-            _audit_result(operation, state, str(fields.get("error") or fields.get("result") or ""))
+            note_result(operation, state, str(fields.get("error") or fields.get("result") or ""))
         announce(operation)
     operation.refresh_from_db()
-
-
-def _audit_result(operation: Operation, state: Operation.State, sentence: str) -> None:
-    actor = Actor(operation.requested_by, operation.requested_via, operation.requested_from or "")
-    audit.record(
-        actor,
-        f"operation.{operation.kind}",
-        AuditEntry.Phase.RESULT,
-        scope=operation.scope,
-        target=operation.target,
-        operation=operation.id,
-        outcome=state,
-        detail={"result": sentence},
-    )

@@ -4,7 +4,6 @@ Nothing here speaks to an engine. The pending row is the outbox; the message tha
 sent after the commit, and the sweep repeats it if it is lost.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from django.db import IntegrityError, models, transaction
@@ -16,13 +15,12 @@ from access.policy import Action
 from clusters import readings, specs
 from clusters.changes import Restart, Resume, Rollback, Scale, ServiceChange, Update
 from clusters.models import Cluster, Operation, Revision, Service, SwarmTask
+from clusters.operations import approvals
+from clusters.operations.announcing import Wake, announce
 from clusters.ports import Raw
 from clusters.problems import Busy, Clash, Conflict, Invalid
 from clusters.readings import Health
 from clusters.specs import Difference
-from live import changes as live_changes
-
-Wake = Callable[[str], None]  # tells a worker of an operation's id; must not raise
 
 ACTIONS: dict[type[ServiceChange], tuple[Operation.Kind, Action]] = {
     Scale: (Operation.Kind.SCALE, Action.SERVICE_SCALE),
@@ -44,6 +42,7 @@ class Preview:
     restarts: list[SwarmTask]  # the running tasks that Swarm will replace
     adds: int  # tasks
     removes: int
+    awaits: bool = False  # a second person: it is done once somebody else has approved it
     warnings: list[str] = field(default_factory=list)
 
     @property
@@ -69,6 +68,7 @@ def preview(actor: Actor, service: Service, change: ServiceChange) -> Preview:
         restarts=_restarts(service, change, after),
         adds=max(0, after_count - before_count),
         removes=max(0, before_count - after_count),
+        awaits=approvals.needed(actor.user, service.scope),
         warnings=_warnings(service, change, after),
     )
 
@@ -93,6 +93,8 @@ def request(
     if foreseen.changes_nothing:
         raise Invalid("The service is already as you ask: nothing would change.")
     _refuse_unless_insisted(service, change)
+    if foreseen.awaits and (known := _awaiting(actor, service, foreseen.after)):
+        return known
     operation = Operation(
         kind=foreseen.kind,
         cluster=service.cluster,
@@ -108,14 +110,31 @@ def request(
     return write_down(actor, operation, action, wake)
 
 
+def _awaiting(actor: Actor, service: Service, after: Raw) -> Operation | None:
+    """The same, asked for already and not yet decided."""
+    waiting = Operation.objects.filter(
+        state=Operation.State.AWAITING,
+        requested_by=actor.user,
+        cluster=service.cluster,
+        target_id=service.engine_id,
+    )
+    return next((operation for operation in waiting if operation.after == after), None)
+
+
 def write_down(actor: Actor, operation: Operation, action: Action, wake: Wake) -> Operation:
     """Save a new operation with its intent, announce it, and wake a worker once it is committed."""
     operation.requested_by = actor.user
     operation.requested_via = actor.via
     operation.requested_from = actor.address
+    changes_service = operation.kind != Operation.Kind.SWARM_INIT
+    awaits = changes_service and approvals.needed(actor.user, operation.scope)
+    if awaits:
+        operation.state = Operation.State.AWAITING
     try:
         with transaction.atomic():
             operation.save(force_insert=True)
+            if awaits:
+                approvals.ask(operation)
             audit.record(
                 actor,
                 action,
@@ -123,28 +142,18 @@ def write_down(actor: Actor, operation: Operation, action: Action, wake: Wake) -
                 scope=operation.scope,
                 target=operation.target,
                 operation=operation.id,
-                detail={"change": _without_values(operation.change)},
+                detail={"change": _without_values(operation.change), **_waits(awaits)},
             )
-            transaction.on_commit(lambda: wake(str(operation.id)))
+            if not awaits:
+                transaction.on_commit(lambda: wake(str(operation.id)))
             announce(operation)
     except IntegrityError as error:
         return _already_there(actor, operation, error)
     return operation
 
 
-def announce(operation: Operation) -> None:
-    """Number and push the operation's change; call it last in the transaction."""
-    live_changes.record(
-        [
-            live_changes.Touched(
-                operation.cluster.name,
-                "operation",
-                str(operation.id),
-                operation.target_id,
-                operation.stack,
-            )
-        ]
-    )
+def _waits(awaits: bool) -> dict[str, str]:
+    return {"awaits": "approval by somebody else"} if awaits else {}
 
 
 def _already_there(actor: Actor, operation: Operation, error: IntegrityError) -> Operation:
@@ -339,12 +348,15 @@ def request_cancel(
             .select_related("cluster")
             .get(pk=operation.pk)
         )
-        if not operation.active:
+        if not (operation.active or operation.awaiting):
             raise Invalid(f"The operation has already ended: {operation.get_state_display()}.")
         if operation.state == Operation.State.CANCELLING and operation.cancel == how:
             return operation
-        operation.state = Operation.State.CANCELLING
         operation.cancel, operation.cancelled_by = how, actor.user
+        if operation.awaiting:
+            approvals.withdraw(actor, operation)
+        else:
+            operation.state = Operation.State.CANCELLING
         operation.save(update_fields=["state", "cancel", "cancelled_by"])
         audit.record(
             actor,

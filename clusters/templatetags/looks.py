@@ -41,6 +41,7 @@ _TASK = {
     "lost": Look("warn", "help-circle", "Lost"),
 }
 _OPERATION = {
+    "awaiting": Look("warn", "user-check", "Awaiting approval"),
     "pending": Look("idle", "hourglass", "Queued"),
     "running": Look("busy", "refresh", "Running"),
     "cancelling": Look("warn", "player-stop", "Cancelling"),

@@ -15,8 +15,9 @@ from clusters import contexts, selectors
 from clusters.changes import Resume, ServiceChange
 from clusters.forms.services import change_of
 from clusters.models import Operation, Service
+from clusters.operations import approvals
 from clusters.operations.requests import preview, request_cancel
-from clusters.problems import Conflict, Invalid
+from clusters.problems import Busy, Conflict, Invalid
 from clusters.readings import Health
 from clusters.tasks import wake
 from clusters.views import actions
@@ -35,7 +36,7 @@ def table(request: HttpRequest) -> HttpResponse:
         "rows": contexts.operation_rows(user, list(found[:SHOWN])),
         "total": found.count(),
         "state": state,
-        "states": [("active", "Under way"), *Operation.State.choices],
+        "states": [("active", "Not ended"), *Operation.State.choices],
         "cluster_name": cluster,
         "clusters": selectors.clusters_seen_by(user),
     }
@@ -66,6 +67,29 @@ def cancel(request: HttpRequest, operation: UUID) -> HttpResponse:
         return dialog(request, "clusters/_cancel.html", context, status=422)
     address = reverse("clusters:operation", args=[found.id])
     return close(request, f"Cancelling: {found}.", address, "See the operation")
+
+
+@require_http_methods(["GET", "HEAD", "POST"])
+def decide(request: HttpRequest, operation: UUID) -> HttpResponse:
+    """A second person looks at what would change, and approves or declines it."""
+    actor, found = find_operation(request, operation)
+    authorize(actor, Action.OPERATION_APPROVE, found.scope)
+    context = contexts.operation(actor.user, found)
+    if request.method != "POST":
+        return dialog(request, "clusters/_decide.html", context)
+    answer, note = request.POST.get("answer", ""), request.POST.get("note", "").strip()[:500]
+    if answer not in ("approve", "decline"):
+        error = {"error": "Approve it or decline it."}
+        return dialog(request, "clusters/_decide.html", context | error, status=422)
+    try:
+        decided = approvals.decide(actor, found, approve=answer == "approve", note=note, wake=wake)
+    except (Invalid, Busy) as failure:
+        context = contexts.operation(actor.user, selectors.operation_seen_by(actor.user, found.pk))
+        error = {"error": str(failure)}
+        return dialog(request, "clusters/_decide.html", context | error, status=409)
+    done = "Approved" if answer == "approve" else "Declined"
+    address = reverse("clusters:operation", args=[decided.id])
+    return close(request, f"{done}: {decided}.", address, "Follow it")
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

@@ -205,6 +205,8 @@ MATRIX: dict[tuple[str, str], tuple[Any, tuple[int, int, int, int]]] = {
     ("POST", f"{WEB}/resume"): (None, (403, 422, 422, 401)),  # nothing was stopped
     ("GET", "/operations"): (None, READ),
     ("GET", OPERATION): (None, READ),
+    ("POST", f"{OPERATION}/approve"): ({}, (403, 403, 403, 401)),  # never with a token
+    ("POST", f"{OPERATION}/decline"): ({}, (403, 403, 403, 401)),
     ("POST", f"{OPERATION}/cancel"): ({"how": "stop"}, (403, 202, 202, 401)),
     ("GET", "/audit"): (None, (403, 403, 403, 401)),  # a role of its own
     ("GET", "/access/tokens"): (None, READ),

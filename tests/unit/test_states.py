@@ -10,7 +10,7 @@ from clusters.states import TRANSITIONS, sources
 S = Operation.State
 
 
-@pytest.mark.parametrize("state", [s for s in S if s not in Operation.ACTIVE])
+@pytest.mark.parametrize("state", [s for s in S if s not in Operation.OPEN])
 def test_what_has_ended_has_ended(state: str) -> None:
     assert not TRANSITIONS[state]
     assert all(state not in sources(other) for other in S)
@@ -22,7 +22,7 @@ def test_whatever_is_under_way_can_be_told_as_failed(state: str) -> None:
 
 
 def test_every_state_can_be_reached_from_the_first() -> None:
-    reached = {S.PENDING}
+    reached = {S.AWAITING}
     for _ in S:
         reached |= set(itertools.chain.from_iterable(TRANSITIONS[state] for state in reached))
     assert reached == set(S)
@@ -31,10 +31,11 @@ def test_every_state_can_be_reached_from_the_first() -> None:
 def test_nothing_succeeds_that_never_ran_nor_starts_again() -> None:
     assert set(sources(S.SUCCEEDED)) == {S.RUNNING, S.CANCELLING}
     assert sources(S.RUNNING) == [S.PENDING]
-    assert sources(S.PENDING) == []
+    assert sources(S.PENDING) == [S.AWAITING]
+    assert sources(S.AWAITING) == []
 
 
 def test_only_what_is_being_cancelled_or_waits_is_cancelled() -> None:
     """A running rollout is first `cancelling`: Swarm must be told."""
-    assert set(sources(S.CANCELLED)) == {S.PENDING, S.CANCELLING}
+    assert set(sources(S.CANCELLED)) == {S.AWAITING, S.PENDING, S.CANCELLING}
     assert set(sources(S.CANCELLING)) == {S.PENDING, S.RUNNING}

@@ -1,0 +1,174 @@
+"""Two persons on protected scopes: who asked is one, who approves another.
+
+An approval is of one spec on top of another: it binds the hashes of both and the version that the
+service had, and any change since makes it void. Who broke the glass asks nobody.
+"""
+
+from datetime import timedelta
+
+from django.db import IntegrityError, transaction
+from django.db.models.functions import Now
+
+from access import audit
+from access.authorize import Actor, Forbidden, authorize, emergency_of
+from access.models import AuditEntry, User
+from access.policy import Action, Scope
+from access.selectors import is_protected
+from clusters import specs, states
+from clusters.models import Approval, Operation, Service
+from clusters.operations.announcing import Wake, announce, note_result
+from clusters.problems import Busy, Invalid
+
+LIFE = timedelta(hours=1)  # whoever has not decided by then would decide about another moment
+S = Operation.State
+
+
+def needed(user: User, scope: Scope) -> bool:
+    """Whether a change of a service that this user asks for here waits for somebody else."""
+    return is_protected(scope) and emergency_of(user, scope) is None
+
+
+def ask(operation: Operation) -> Approval:
+    """Bind what is asked for; called in the transaction that saves the operation."""
+    return Approval.objects.create(
+        operation=operation,
+        version=operation.base_version,
+        before_hash=specs.spec_hash(operation.before),
+        after_hash=specs.spec_hash(operation.after),
+        expires_at=Now() + LIFE,
+    )
+
+
+def void_because(approval: Approval) -> str:
+    """Why it can no longer be approved; empty if it can. Expiry is judged by the database."""
+    operation = approval.operation
+    service = Service.objects.filter(
+        cluster=operation.cluster, engine_id=operation.target_id
+    ).first()
+    if not Approval.objects.filter(pk=approval.pk, expires_at__gt=Now()).exists():
+        return "Nobody decided within an hour."
+    if service is None:
+        return f"{operation.target} no longer exists."
+    if not _bound(approval, service):
+        return f"{operation.target} was changed after this was asked for: ask anew."
+    return ""
+
+
+def _bound(approval: Approval, service: Service) -> bool:
+    operation = approval.operation
+    same = (service.version, specs.spec_hash(service.spec), specs.spec_hash(operation.after))
+    return same == (approval.version, approval.before_hash, approval.after_hash)
+
+
+def stands(operation: Operation) -> bool:
+    """Whether the operation may begin: nobody else is needed, or somebody else has approved it."""
+    approval = Approval.objects.filter(operation=operation).first()
+    if approval is None:
+        return not needed(operation.requested_by, operation.scope)
+    return approval.approved and approval.after_hash == specs.spec_hash(operation.after)
+
+
+def decide(
+    actor: Actor, operation: Operation, *, approve: bool, note: str = "", wake: Wake
+) -> Operation:
+    """Approve or decline. Raises Forbidden, ProofNeeded, Invalid, Busy."""
+    authorize(actor, Action.OPERATION_APPROVE, operation.scope)
+    if actor.user.pk == operation.requested_by_id:
+        why = "You asked for this yourself: somebody else has to approve it."
+        raise Forbidden(Action.OPERATION_APPROVE, operation.scope, visible=True, why=why)
+    try:
+        with transaction.atomic():
+            approval = _locked(operation)
+            operation = approval.operation
+            if approve and (reason := void_because(approval)):
+                raise Invalid(f"This cannot be approved any more. {reason}")
+            _note(actor, approval, approve=approve, note=note)
+            if approve:
+                _release(operation)
+                transaction.on_commit(lambda: wake(str(operation.pk)))
+            else:
+                declined = f"Declined by {actor.user.get_username()}"
+                _close(operation, f"{declined}: {note}" if note else f"{declined}.")
+            announce(operation)
+    except IntegrityError as error:
+        raise _busy(operation) from error
+    return operation
+
+
+def _locked(operation: Operation) -> Approval:
+    approval = (
+        Approval.objects.select_for_update(of=("self",))
+        .select_related("operation__cluster", "operation__requested_by")
+        .get(operation=operation)
+    )
+    if not approval.operation.awaiting:
+        raise Invalid(f"This awaits nobody: it is {approval.operation.get_state_display()}.")
+    return approval
+
+
+def _note(actor: Actor, approval: Approval, *, approve: bool, note: str) -> None:
+    operation = approval.operation
+    Approval.objects.filter(pk=approval.pk).update(
+        decided_by=actor.user, decided_at=Now(), approved=approve, note=note
+    )
+    audit.record(
+        actor,
+        Action.OPERATION_APPROVE,
+        AuditEntry.Phase.EVENT,
+        scope=operation.scope,
+        target=operation.target,
+        operation=operation.pk,
+        outcome="approved" if approve else "declined",
+        detail={"spec": approval.after_hash, "version": approval.version, "note": note},
+    )
+
+
+def _release(operation: Operation) -> None:
+    """To the workers, as if it had been asked for now."""
+    waiting = Operation.objects.filter(pk=operation.pk, state__in=states.sources(S.PENDING))
+    waiting.update(state=S.PENDING, released_at=Now(), next_step_at=Now())
+    operation.state = S.PENDING
+
+
+def _close(operation: Operation, result: str) -> None:
+    """End what was never sent."""
+    waiting = Operation.objects.filter(pk=operation.pk, state=S.AWAITING)
+    waiting.update(state=S.CANCELLED, finished_at=Now(), result=result)
+    operation.state, operation.result = S.CANCELLED, result
+    note_result(operation, S.CANCELLED, result)
+
+
+def _busy(operation: Operation) -> Busy:
+    active = Operation.objects.filter(
+        cluster=operation.cluster, target_id=operation.target_id, state__in=Operation.ACTIVE
+    ).first()
+    message = f"{operation.target} has another operation under way: wait for it, or cancel it."
+    return Busy(message, active.pk if active else operation.pk)
+
+
+def withdraw(actor: Actor, operation: Operation) -> None:
+    """Take back what nobody has decided yet; called with the operation locked."""
+    _close(operation, f"Withdrawn by {actor.user.get_username()}; nothing was changed.")
+
+
+def close_void() -> None:
+    """End what can no longer be approved, and write its result down."""
+    waiting = Approval.objects.filter(operation__state=S.AWAITING).select_related(
+        "operation__cluster", "operation__requested_by"
+    )
+    for approval in waiting:
+        if reason := void_because(approval):
+            _end_void(approval.operation, reason)
+
+
+def _end_void(operation: Operation, reason: str) -> None:
+    with transaction.atomic():
+        approval = (
+            Approval.objects.select_for_update(of=("self",))
+            .filter(operation=operation, operation__state=S.AWAITING, decided_at=None)
+            .first()
+        )
+        if approval is None:
+            return  # decided in the meantime
+        _close(operation, f"{reason} Nothing was changed.")
+        announce(operation)
