@@ -7,7 +7,7 @@ chain's head is held until the commit, so that entries are numbered in the order
 import json
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC
 from typing import Any
 from uuid import UUID
 
@@ -65,14 +65,20 @@ def _storable(text: str) -> str:
 
 
 def _append(entry: AuditEntry) -> None:
-    AuditChain.objects.bulk_create([AuditChain(cluster=entry.cluster)], ignore_conflicts=True)
-    # The clock is read once the lock is held: later entries of a chain have later times.
-    head = AuditChain.objects.select_for_update().get(cluster=entry.cluster)
-    now: datetime = AuditChain.objects.values_list(ClockTimestamp()).get(cluster=entry.cluster)[0]
-    entry.at, entry.sequence = now, head.sequence + 1
+    head = _locked_head(entry.cluster)
+    entry.at, entry.sequence = head.now, head.sequence + 1
     entry.hash = chain.link(head.hash, exported(entry))
     entry.save(force_insert=True)
     AuditChain.objects.filter(pk=head.pk).update(sequence=entry.sequence, hash=entry.hash)
+
+
+def _locked_head(cluster: str) -> Any:
+    """The chain's head, made with its first entry, and `now`: the clock once the lock is held."""
+    heads = AuditChain.objects.select_for_update().annotate(now=ClockTimestamp())
+    if head := heads.filter(pk=cluster).first():
+        return head
+    AuditChain.objects.bulk_create([AuditChain(cluster=cluster)], ignore_conflicts=True)
+    return heads.get(pk=cluster)
 
 
 def refused(actor: Actor, refusal: Forbidden) -> None:

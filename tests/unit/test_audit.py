@@ -147,3 +147,5 @@ def test_the_entries_of_transactions_that_run_together_are_numbered_without_a_ga
     assert audit.verify() == []
     numbers = AuditEntry.objects.order_by("sequence").values_list("sequence", flat=True)
     assert list(numbers) == list(range(1, 41))
+    times = list(AuditEntry.objects.order_by("sequence").values_list("at", flat=True))
+    assert times == sorted(times)
