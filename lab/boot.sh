@@ -21,12 +21,8 @@ if [ "$groups" = "${groups#0::}" ]; then
     mount -t cgroup -o "$controllers" cgroup "$place"
   done
 else
-  # In v2 only a group without processes hands its controllers to groups below it.
+  # The node's processes are in a group below its own, which can so hand its controllers down.
   mount -t cgroup2 cgroup2 /sys/fs/cgroup
-  mkdir -p /sys/fs/cgroup/init
-  for process in $(cat /sys/fs/cgroup/cgroup.procs); do
-    echo "$process" >/sys/fs/cgroup/init/cgroup.procs || true # it may have ended
-  done
   for controller in $(cat /sys/fs/cgroup/cgroup.controllers); do
     echo "+$controller" >/sys/fs/cgroup/cgroup.subtree_control
   done

@@ -6,7 +6,7 @@ found and ended by what it is, never by a name that others might have.
 
 import os
 import signal
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +14,7 @@ from pathlib import Path
 from lab.waiting import wait_until
 
 ROOT = Path("/sys/fs/cgroup")
-PROCESSES = "cgroup.procs"
+PROCESSES, MEMBERS = "cgroup.procs", "init"
 # Joins the groups named before "--", then becomes the command after it.
 JOIN = 'while [ "$1" != -- ]; do echo $$ >"$1"; shift; done; shift; exec "$@"'
 
@@ -49,16 +49,29 @@ class Group:
                 directory = directory / part
                 directory.mkdir(exist_ok=True)
                 _inherit_cpuset(directory)
+        if unified() and not self.processes():
+            self._renew()
+
+    def _renew(self) -> None:
+        """In v2 a group that hands controllers down can hold no process: members go below it."""
+        for path in self.paths():
+            _remove(path)  # what a dead node's containers left below it
+            (path / MEMBERS).mkdir(parents=True, exist_ok=True)
 
     def joined(self, *command: str) -> list[str]:
         """The command line that runs the command as a member."""
-        return ["sh", "-c", JOIN, "join", *map(str, self._entries()), "--", *command]
+        return _join(self._entries(), command)
+
+    def rooted(self, *command: str) -> list[str]:
+        """As `joined`, and the command takes the group for the root of all control groups."""
+        if not unified():
+            return self.joined("unshare", "--cgroup", *command)
+        entries = [path / PROCESSES for path in self.paths()]
+        return _join(entries, ["unshare", "--cgroup", *self.joined(*command)])
 
     def _entries(self) -> Iterator[Path]:
-        """In v2 a group that has groups below it can hold no process itself (but at first)."""
         for path in self.paths():
-            below = path / "init" / PROCESSES
-            yield below if unified() and below.exists() else path / PROCESSES
+            yield (path / MEMBERS if unified() else path) / PROCESSES
 
     def processes(self) -> list[int]:
         """The ids of all members, those in groups below included."""
@@ -70,7 +83,7 @@ class Group:
         return sorted(found)
 
     def own(self) -> list[int]:
-        """The ids of the members that are not in a group below: of those that `joined`."""
+        """The ids of the members that `joined`, without those in groups of their own below."""
         with suppress(OSError):  # the group is not there
             return [int(pid) for pid in next(self._entries()).read_text().split()]
         return []
@@ -82,7 +95,7 @@ class Group:
         except (FileNotFoundError, ProcessLookupError):
             return False
         places = {line.split(":", 2)[2] for line in lines}
-        return not places.isdisjoint({f"/{self.name}", f"/{self.name}/init"})
+        return not places.isdisjoint({f"/{self.name}", f"/{self.name}/{MEMBERS}"})
 
     def kill(self) -> None:
         """End every member at once, and wait until they are gone."""
@@ -109,6 +122,10 @@ class Group:
             return 0
         lines = dict(line.split() for line in path.read_text().splitlines())
         return int(lines.get("anon") or lines.get("total_rss") or 0)
+
+
+def _join(entries: Iterable[Path], command: Iterable[str]) -> list[str]:
+    return ["sh", "-c", JOIN, "join", *map(str, entries), "--", *command]
 
 
 def _delegate(directory: Path) -> None:

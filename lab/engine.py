@@ -28,6 +28,9 @@ OPTIONS = (
 )
 # A dead engine's numbers: in a small namespace they are soon another process's.
 STALE = ("/run/docker.pid", "/run/docker/containerd/containerd.pid")
+# The engine's notes of networks. If power was lost while containers were starting, they have ports
+# in them that are taken for allocated ever after; operators remove the file, and it is made anew.
+NETWORKS_KNOWN = Path("data/network/files/local-kv.db")
 
 
 class EngineFailed(Exception):
@@ -90,6 +93,7 @@ class Engine:
     def power_on(self) -> None:
         """Make the namespaces; there is no engine in them yet."""
         (self.directory / "data").mkdir(parents=True, exist_ok=True)
+        (self.directory / NETWORKS_KNOWN).unlink(missing_ok=True)
         self.sandbox.start("sh", str(BOOT), self.hostname, str(self.directory),
                            tethered=self._tethered)  # fmt: skip
 

@@ -28,7 +28,8 @@ class Sandbox:
     def __init__(self, directory: Path, group: Group, namespaces: Sequence[str]) -> None:
         self.directory = directory
         self.group = group
-        self._namespaces = [f"--{kind}" for kind in namespaces]
+        self._namespaces = [f"--{kind}" for kind in namespaces if kind != "cgroup"]
+        self._rooted = "cgroup" in namespaces
         self._started: list[subprocess.Popen[bytes]] = []
 
     def start(self, *command: str, tethered: bool = False) -> None:
@@ -42,8 +43,9 @@ class Sandbox:
         unshare = ["unshare", *self._namespaces, "--fork", "--kill-child", "--mount-proc"]
         unshare += ["--propagation", "private", *command]
         tether = ["setpriv", "--pdeathsig", "KILL"] if tethered else []
+        member = self.group.rooted if self._rooted else self.group.joined
         with self._log("sandbox.log") as log:
-            holder = self._spawn([*tether, *self.group.joined(*unshare)], log)
+            holder = self._spawn([*tether, *member(*unshare)], log)
         self._until_ready(holder)
 
     def _until_ready(self, holder: subprocess.Popen[bytes]) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import requests
 
 from lab.panel import CLUSTER, Panel
-from lab.waiting import wait_until
+from lab.waiting import Timeout, wait_until
 
 TIMEOUT = 20.0
 PATIENCE = 120.0  # seconds, for what takes Swarm half a minute on an idle machine
@@ -39,7 +39,18 @@ class Api:
         """The services that do not run as many tasks as they should."""
         services = self.get(f"/clusters/{CLUSTER}/services")["items"]
         counts = {service["name"]: service["replicas"] for service in services}
-        return [name for name, tasks in counts.items() if tasks["running"] != tasks["desired"]]
+        return [
+            f"{name} {tasks['running']}/{tasks['desired']}"
+            for name, tasks in counts.items()
+            if tasks["running"] != tasks["desired"]
+        ]
+
+    def until_complete(self, seconds: float) -> None:
+        """Raises Timeout with the services that still are not."""
+        try:
+            wait_until(lambda: not self.incomplete(), "every task of the stack runs", seconds)
+        except Timeout as timeout:
+            raise Timeout(f"{timeout}: {', '.join(self.incomplete())}") from timeout
 
     def knows(self, name: str) -> bool:
         path = f"{self._root}/clusters/{CLUSTER}/services/{name}"

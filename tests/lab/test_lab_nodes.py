@@ -22,7 +22,7 @@ def test_the_stack_is_there_as_the_guide_has_it(api: Api) -> None:
         network["name"] for network in cluster["networks"]
     }
     # After a lost node is back, Swarm takes a minute to fill it again, on a busy machine more.
-    wait_until(lambda: not api.incomplete(), "every task of the stack runs", 2 * PATIENCE)
+    api.until_complete(2 * PATIENCE)
     tasks = api.cluster()["tasks"]
     assert tasks["running"] == tasks["desired"] > 30
 
