@@ -19,7 +19,7 @@ from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
 from access.models import Grant, User
-from access.operations import announce_revoked
+from access.operations.changing import announce_revoked
 from access.policy import Role
 from clusters.models import Cluster, Service
 from live import changes
