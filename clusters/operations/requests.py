@@ -113,6 +113,7 @@ def write_down(actor: Actor, operation: Operation, action: Action, wake: Wake) -
     operation.requested_by = actor.user
     operation.requested_via = actor.via
     operation.requested_from = actor.address
+    operation.api_token = actor.user.token
     try:
         with transaction.atomic():
             operation.save(force_insert=True)
