@@ -12,7 +12,7 @@ from django.contrib.sessions.models import Session
 from django.db.models.functions import Now
 
 from access.authorize import grants_of, held_by_many, within_token
-from access.models import User
+from access.models import ApiToken, User
 from access.policy import Held
 from access.requests import SignedOut, actor_of_scope
 from access.tokens import live_tokens
@@ -32,30 +32,29 @@ def ended(viewers: list[Viewer]) -> dict[Viewer, int]:
     """Whose session, token or account has ended, and whose rights are others than at first."""
     users = {viewer.user.pk for viewer in viewers}
     active = set(User.objects.filter(pk__in=users, is_active=True).values_list("pk", flat=True))
-    came_by = _sessions(viewers) | _tokens(viewers)
+    sessions, tokens = _sessions(viewers), _tokens(viewers)
     held = held_by_many(users)
     codes = {}
     for viewer in viewers:
-        token = viewer.user.token
-        mine = held[viewer.user.pk]
-        if viewer.user.pk not in active or (token or viewer.session) not in came_by:
+        mine, came_with = held[viewer.user.pk], viewer.user.token
+        token = tokens.get(came_with.pk) if came_with else None
+        if viewer.user.pk not in active or not (token or viewer.session in sessions):
             codes[viewer] = SIGNED_OUT
         elif rights_of(within_token(mine, token) if token else mine) != viewer.rights:
             codes[viewer] = CHANGED
     return codes
 
 
-def _sessions(viewers: list[Viewer]) -> set[Hashable]:
+def _sessions(viewers: list[Viewer]) -> set[str]:
     """The sessions that last, of the viewers' browsers."""
     keys = {viewer.session for viewer in viewers if not viewer.user.token}
     live = Session.objects.filter(session_key__in=keys, expire_date__gt=Now())
-    return set(live.values_list("session_key", flat=True)) if keys else set()
+    return set(live.values_list("session_key", flat=True))
 
 
-def _tokens(viewers: list[Viewer]) -> set[Hashable]:
-    """The tokens that last, of the viewers that are programs."""
-    tokens = {viewer.user.token.pk for viewer in viewers if viewer.user.token}
-    return set(live_tokens().filter(pk__in=tokens)) if tokens else set()
+def _tokens(viewers: list[Viewer]) -> dict[int, ApiToken]:
+    """The tokens that last, as they are now, of the viewers that are programs."""
+    return live_tokens().in_bulk({v.user.token.pk for v in viewers if v.user.token})
 
 
 _hubs: dict[int, Hub] = {}  # by event loop: a server has one, tests have several
