@@ -122,6 +122,11 @@ class Scope:
             return "everything"
         return f"{self.cluster}, stack {self.stack}" if self.stack else self.cluster
 
+    @property
+    def where(self) -> str:
+        """In words within a sentence: "is viewer in prod", "is viewer everywhere"."""
+        return f"in {self}" if self.cluster else "everywhere"
+
 
 EVERYWHERE = Scope()
 

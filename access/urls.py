@@ -7,14 +7,14 @@ from access.views import emergencies, grants, people, signing, tokens
 app_name = "access"
 _access = [
     path("", people.people, name="people"),
-    path("people/new/", people.make_person, name="person-new"),
+    path("new-person/", people.make_person, name="person-new"),
     path("people/<str:name>/", people.person, name="person"),
     path("people/<str:name>/rights/", grants.person_rights, name="rights"),
     path("people/<str:name>/link/", people.make_link, name="person-link"),
     path("people/<str:name>/disable/", people.disable, name="person-disable"),
     path("people/<str:name>/enable/", people.enable, name="person-enable"),
     path("groups/", people.groups, name="groups"),
-    path("groups/new/", people.make_group, name="group-new"),
+    path("new-group/", people.make_group, name="group-new"),
     path("groups/<str:name>/", people.group, name="group"),
     path("groups/<str:name>/remove/", people.remove_group, name="group-remove"),
     path("groups/<str:name>/members/", people.add_member, name="member-add"),

@@ -50,8 +50,12 @@ def _said_of(scope: Scope) -> str:
 class PlaceField(forms.ChoiceField):
     """Once valid, a Scope."""
 
-    def __init__(self, scopes: Iterable[Scope], *, everywhere: bool = True) -> None:
+    def __init__(
+        self, scopes: Iterable[Scope], *, everywhere: bool = True, choose: bool = True
+    ) -> None:
         choices = [c for c in place_choices(scopes) if everywhere or c[0] != "/"]
+        if choose:  # nothing reaches far only because nobody looked at the field
+            choices = [("", "Choose where"), *choices]
         super().__init__(label="Where", choices=choices, widget=forms.Select(attrs=SELECT))
 
     def clean(self, value: Any) -> Scope:
@@ -114,7 +118,7 @@ class GrantForm(forms.Form):
     holder_name = forms.ChoiceField(label="To whom", widget=forms.Select(attrs=SELECT))
     role = forms.ChoiceField(
         label="Role",
-        choices=[(role.value, role.value) for role in Role],
+        choices=[("", "Choose a role"), *((role.value, role.value) for role in Role)],
         widget=forms.Select(attrs=SELECT),
     )
     expires_at = forms.DateTimeField(
@@ -177,7 +181,7 @@ class WhoForm(forms.Form):
 
     def __init__(self, scopes: list[Scope], data: Any = None) -> None:
         super().__init__(data)
-        self.fields["place"] = PlaceField(scopes)
+        self.fields["place"] = PlaceField(scopes, choose=False)
 
 
 # --- Tokens, protections, emergencies ------------------------------------------------------------
@@ -205,7 +209,7 @@ class TokenForm(forms.Form):
 
     def __init__(self, scopes: list[Scope], data: Any = None) -> None:
         super().__init__(data)
-        self.fields["place"] = PlaceField({Scope(), *scopes})
+        self.fields["place"] = PlaceField({Scope(), *scopes}, choose=False)
         self.order_fields(self.field_order)
 
 

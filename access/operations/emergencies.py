@@ -34,7 +34,7 @@ def break_glass(actor: Actor, scope: Scope, reason: str) -> BreakGlass:
     with transaction.atomic():
         User.objects.select_for_update().get(pk=actor.user.pk)  # a double click breaks it once
         if allowed(actor.user, scope) >= EMERGENCY:
-            raise Invalid(f"You may do all of this in {scope} already.", "place")
+            raise Invalid(f"You may do all of this {scope.where} already.", "place")
         glass = BreakGlass.objects.create(
             user=actor.user,
             cluster=scope.cluster,
@@ -51,7 +51,7 @@ def break_glass(actor: Actor, scope: Scope, reason: str) -> BreakGlass:
             expires_at=glass.until,
             break_glass=glass,
         )
-        after = {"until": glass.until, "break_glass": glass.pk}
+        after = {"until": glass.until}
         record(
             actor, Action.BREAK_GLASS, str(scope), scope, reason=reason, before=None, after=after
         )
@@ -92,6 +92,6 @@ def review(actor: Actor, glass: BreakGlass, text: str) -> None:
         over = over.exclude(ended_at=None, until__gt=Now())
         if not over.update(reviewed_by=actor.user, reviewed_at=Now(), review=text):
             raise Invalid("It still runs, or somebody else has reviewed it already.")
-        after = {"review": text, "break_glass": glass.pk}
-        record(actor, "access.review", str(glass.user), glass.scope, before=None, after=after)
+        detail = {"break_glass": glass.pk, "before": None, "after": {"review": text}}
+        record(actor, "access.review", str(glass.user), glass.scope, **detail)
         announce_alarm(glass.scope, glass.pk)

@@ -23,6 +23,8 @@ def make_group(actor: Actor, name: str) -> Group:
     authorize_manage(actor)
     if not 1 <= len(name) <= LONGEST_NAME or name != name.strip() or "/" in name:
         raise Invalid("A group's name has 1 to 150 characters, and no “/” among them.", "name")
+    if name.strip(".") == "":  # no address could name it
+        raise Invalid("A group's name is more than dots.", "name")
     try:
         with transaction.atomic():
             group = Group.objects.create(name=name)

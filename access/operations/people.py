@@ -25,6 +25,8 @@ def make_person(actor: Actor, name: str) -> tuple[User, str]:
     Raises Forbidden, Invalid.
     """
     authorize_manage(actor)
+    if name.strip(".") == "":  # no address could name them
+        raise Invalid("A user name is more than dots.", "username")
     try:
         User.username_validator(name)
     except ValidationError as error:

@@ -40,10 +40,10 @@ def _refuse_beyond_oneself(actor: Actor, role: str, scope: Scope) -> None:
         return  # whatever its owner may, wherever
     held = allowed(actor.user, scope)
     if not role and not held - STEP_UP:
-        raise Invalid(f"You hold nothing in {scope}: the token could do nothing.", "cluster")
+        raise Invalid(f"You hold nothing {scope.where}: the token could do nothing.", "cluster")
     if role and not ALLOWED[Role(role)] - STEP_UP <= held:
         raise Invalid(
-            f"You are not {role} in {scope} yourself: choose a role or place below.", "role"
+            f"You are not {role} {scope.where} yourself: choose a role or place below.", "role"
         )
 
 

@@ -43,7 +43,7 @@ def give(request: HttpRequest) -> HttpResponse:
             operations.give(actor, holder, role, scope, expires_at=form.until, most_replicas=bound)
 
         if tried(form, act, user="holder_name", cluster="place"):
-            return done(request, f"{name} is now {role} in {scope}.", kind_of(kind), name)
+            return done(request, f"{name} is now {role} {scope.where}.", kind_of(kind), name)
     return ask(request, "grant_new", form, {"scopes": scopes, "roles": words.ROLES.items()})
 
 
@@ -72,7 +72,7 @@ def withdraw(request: HttpRequest, grant: int) -> HttpResponse:
     form = DisableForm(False, request.POST if request.method == "POST" else None)
     if form.is_valid() and tried(form, lambda: operations.withdraw(actor, found)):
         name = str(found.user or found.group)
-        message = f"{name} is no longer {found.role} in {found.scope}."
+        message = f"{name} is no longer {found.role} {found.scope.where}."
         return done(request, message, "person" if found.user else "group", name)
     own = found.user == actor.user
     return ask(request, "grant_withdraw", form, {"scopes": scopes, "grant": found, "own": own})
@@ -131,7 +131,7 @@ def protections(request: HttpRequest) -> HttpResponse:
     if form.is_valid():
         scope = form.cleaned_data["place"]
         if tried(form, lambda: protecting.protect(actor, scope), stack="place", cluster="place"):
-            return done(request, f"Changes in {scope} need two persons now.", "protections")
+            return done(request, f"Changes {scope.where} need two persons now.", "protections")
     context = {
         "scopes": scopes,
         "managed": managed,
@@ -147,5 +147,5 @@ def unprotect(request: HttpRequest, protection: int) -> HttpResponse:
     actor = actor_of(request)
     found = directory.protection_seen(protection, authorize_somewhere(actor, MANAGE))
     protecting.unprotect(actor, found)
-    message = f"One person is enough in {found.scope} again; its administrators are told."
+    message = f"One person is enough {found.scope.where} again; its administrators are told."
     return done(request, message, "protections")
