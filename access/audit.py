@@ -15,7 +15,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, transaction
 
 from access import chain
-from access.authorize import Actor, Forbidden
+from access.authorize import Actor, Forbidden, emergency_of
 from access.chain import Break
 from access.models import AuditChain, AuditEntry
 from access.policy import EVERYWHERE, Action, Scope
@@ -39,7 +39,11 @@ def record(
     outcome: str = "",
     detail: dict[str, Any] | None = None,
 ) -> AuditEntry:
-    """Add one entry. `detail` must hold no secret: it is shown to auditors as it is."""
+    """Add one entry. `detail` must hold no secret: it is shown to auditors as it is.
+
+    What is done under emergency rights is marked with them.
+    """
+    detail = {**(detail or {}), **_emergency(actor, scope, operation)}
     entry = AuditEntry(
         phase=phase,
         actor=actor.user if actor.user.pk else None,
@@ -52,11 +56,21 @@ def record(
         target=_storable(target)[:255],
         operation=operation,
         outcome=outcome,
-        detail=json.loads(_storable(json.dumps(detail or {}, cls=DjangoJSONEncoder))),
+        detail=json.loads(_storable(json.dumps(detail, cls=DjangoJSONEncoder))),
     )
     with transaction.atomic():
         _append(entry)
     return entry
+
+
+def _emergency(actor: Actor, scope: Scope, operation: UUID | None) -> dict[str, int]:
+    """The break-glass that the actor holds here, or held when they asked for the operation."""
+    glass = emergency_of(actor.user, scope) if actor.user.pk else None
+    if glass is None and operation is not None:
+        intents = AuditEntry.objects.filter(operation=operation, phase=AuditEntry.Phase.INTENT)
+        asked = intents.order_by("id").values_list("detail", flat=True).first() or {}
+        glass = asked.get("break_glass")
+    return {} if glass is None else {"break_glass": glass}
 
 
 def _storable(text: str) -> str:

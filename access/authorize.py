@@ -7,7 +7,7 @@ import time
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-from django.db.models import F, Q
+from django.db.models import F, Q, QuerySet
 from django.db.models.functions import Now
 
 from access.models import ApiToken, Grant, User
@@ -62,20 +62,24 @@ def grants_of(user: User) -> list[Held]:
     if not user.is_authenticated:
         return []
     found = held_by_many([user.pk])[user.pk]
-    return found if user.token is None else _within_token(found, user.token)
+    return found if user.token is None else within_token(found, user.token)
 
 
-def _within_token(found: list[Held], token: ApiToken) -> list[Held]:
-    """A token never asks for a proof: what needs one, it cannot do."""
+def within_token(found: list[Held], token: ApiToken) -> list[Held]:
+    """What a token carries of its owner's rights; nothing that asks for a proof."""
     frame = (ALLOWED[Role(token.role)] if token.role else frozenset(Action)) - STEP_UP
     return [left for held in found if (left := held.within(frame, token.scope))]
 
 
-def _live_grants(users: Iterable[int]) -> Iterable[tuple[int, Grant]]:
+def live_grants() -> QuerySet[Grant]:
+    """The grants that have not run out, by the database's clock."""
+    return Grant.objects.filter(Q(expires_at=None) | Q(expires_at__gt=Now()))
+
+
+def _grants_by_user(users: Iterable[int]) -> Iterable[tuple[int, Grant]]:
     """Each user with their own grants and those of their groups; none of who is disabled."""
-    lasting = Grant.objects.filter(Q(expires_at=None) | Q(expires_at__gt=Now()))
-    own = lasting.filter(user__in=users, user__is_active=True).annotate(holder=F("user"))
-    of_groups = lasting.filter(group__user__in=users, group__user__is_active=True)
+    own = live_grants().filter(user__in=users, user__is_active=True).annotate(holder=F("user"))
+    of_groups = live_grants().filter(group__user__in=users, group__user__is_active=True)
     found = own.union(of_groups.annotate(holder=F("group__user")), all=True)
     return [(grant.holder, grant) for grant in found]
 
@@ -83,14 +87,13 @@ def _live_grants(users: Iterable[int]) -> Iterable[tuple[int, Grant]]:
 def held_by_many(users: Iterable[int]) -> dict[int, list[Held]]:
     """What each of the users holds, in one query."""
     held: dict[int, list[Held]] = {user: [] for user in users}
-    for user, grant in _live_grants(held):
-        held[user].append(_held(grant))
+    for user, grant in _grants_by_user(held):
+        held[user].append(Held(actions_of(grant), grant.scope, grant.most_replicas))
     return held
 
 
-def _held(grant: Grant) -> Held:
-    actions = EMERGENCY if grant.break_glass_id else ALLOWED[Role(grant.role)]
-    return Held(actions, grant.scope, grant.most_replicas)
+def actions_of(grant: Grant) -> frozenset[Action]:
+    return EMERGENCY if grant.break_glass_id else ALLOWED[Role(grant.role)]
 
 
 def allowed_by(grants: Iterable[Held], scope: Scope) -> frozenset[Action]:
@@ -120,11 +123,41 @@ def authorize(actor: Actor, action: Action, scope: Scope = EVERYWHERE) -> frozen
     actions = allowed(actor.user, scope)
     if action not in actions:
         visible = bool(actions & {Action.SERVICE_VIEW, Action.CLUSTER_VIEW})
-        raise Forbidden(action, scope, visible=visible)
-    if action in STEP_UP and not actor.proven:
+        raise Forbidden(action, scope, visible=visible, why=_refusal_of_token(actor, action))
+    if action in STEP_UP:
+        ask_proof(actor, action, scope)
+    return actions
+
+
+def _refusal_of_token(actor: Actor, action: Action) -> str:
+    if actor.user.token is None or action not in STEP_UP:
+        return ""
+    return (
+        f"No token can do “{action.value}”: it needs a fresh proof of who you are."
+        " Sign in with the browser."
+    )
+
+
+def ask_proof(actor: Actor, action: Action, scope: Scope = EVERYWHERE) -> None:
+    """Raise ProofNeeded unless the actor has proved of late who they are."""
+    if not actor.proven:
         why = "Confirm that it is you: this needs a proof of who you are of the last 10 minutes."
         raise ProofNeeded(action, scope, visible=True, why=why)
-    return actions
+
+
+def authorize_somewhere(actor: Actor, action: Action) -> list[Scope]:
+    """The scopes in which the actor may do `action`; raises Forbidden if there is none.
+
+    For a list of what lies in several scopes: its rows are narrowed to these.
+    """
+    scopes = scopes_with(actor.user, action)
+    if not scopes:
+        visible = bool(visible_scopes(actor.user))
+        why = _refusal_of_token(actor, action)
+        raise Forbidden(action, EVERYWHERE, visible=visible, why=why)
+    if action in STEP_UP:
+        ask_proof(actor, action)
+    return scopes
 
 
 def most_replicas(user: User, scope: Scope) -> int | None:

@@ -66,6 +66,13 @@ class BreakGlass(models.Model):
 
     class Meta:
         ordering = ("-started_at",)
+        indexes = [  # what every page asks for: what still runs, or waits for its review
+            models.Index(
+                fields=("until",),
+                condition=models.Q(reviewed_at=None),
+                name="break_glass_open",
+            )
+        ]
 
     def __str__(self) -> str:
         return f"{self.user} broke the glass on {self.scope}"
@@ -88,6 +95,25 @@ class Protection(models.Model):
 
     def __str__(self) -> str:
         return f"{self.scope} is protected"
+
+    @property
+    def scope(self) -> Scope:
+        return Scope(self.cluster, self.stack)
+
+
+class Unprotected(models.Model):
+    """That somebody took a protection away: every administrator of the scope is told."""
+
+    cluster = models.CharField(max_length=64)
+    stack = models.CharField(max_length=64, blank=True)
+    user = models.ForeignKey(User, on_delete=models.PROTECT, related_name="+")
+    at = models.DateTimeField(db_default=Now(), db_index=True)
+
+    class Meta:
+        ordering = ("-at",)
+
+    def __str__(self) -> str:
+        return f"{self.scope} is no longer protected"
 
     @property
     def scope(self) -> Scope:

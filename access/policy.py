@@ -111,11 +111,22 @@ class Scope:
             return False
         return not self.stack or self.stack == other.stack
 
+    def meets(self, other: "Scope") -> "Scope | None":
+        """What both reach: the narrower of the two; None if they have nothing in common."""
+        if self.holds(other):
+            return other
+        return self if other.holds(self) else None
+
     def __str__(self) -> str:
         """In words, for people."""
         if not self.cluster:
             return "everything"
         return f"{self.cluster}, stack {self.stack}" if self.stack else self.cluster
+
+    @property
+    def where(self) -> str:
+        """In words within a sentence: "is viewer in prod", "is viewer everywhere"."""
+        return f"in {self}" if self.cluster else "everywhere"
 
 
 EVERYWHERE = Scope()
@@ -131,8 +142,7 @@ class Held:
 
     def within(self, actions: frozenset[Action], scope: Scope) -> "Held | None":
         """What is left of these rights inside a narrower frame; None if nothing is."""
-        narrower = scope if self.scope.holds(scope) else self.scope
-        left = self.actions & actions
-        if not left or not (scope.holds(narrower)):
+        narrower, left = self.scope.meets(scope), self.actions & actions
+        if not left or narrower is None:
             return None
         return Held(left, narrower, self.most_replicas)

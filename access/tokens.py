@@ -46,16 +46,27 @@ def issue_token(
     return secret
 
 
+def live_tokens() -> QuerySet[ApiToken]:
+    """Those that were not revoked, have not run out, and whose owner is not disabled."""
+    return ApiToken.objects.filter(revoked_at=None, expires_at__gt=Now(), user__is_active=True)
+
+
 def find_token(secret: str) -> ApiToken | None:
     """The live token with this secret, its last use noted; None if unknown, expired or revoked."""
-    live = ApiToken.objects.filter(
-        digest=_digest(secret), revoked_at=None, expires_at__gt=Now(), user__is_active=True
-    )
+    live = live_tokens().filter(digest=_digest(secret))
     token = live.select_related("user").first()
     if token:
         live.filter(pk=token.pk).update(last_used_at=Now())
         token.user.token = token
     return token
+
+
+def token_now(token: ApiToken) -> ApiToken | None:
+    """The token as it is now, with its owner; None once it has ended."""
+    found = live_tokens().filter(pk=token.pk).select_related("user").first()
+    if found:
+        found.user.token = found
+    return found
 
 
 def issue_link(user: User, life: timedelta = LINK_LIFE) -> str:

@@ -1,15 +1,46 @@
-"""Addresses of signing in and out, one's account, and the audit trail."""
+"""Addresses of signing in and out, one's account, the audit trail, and who may do what."""
 
-from django.urls import path
+from django.urls import include, path
 
-from access import views
+from access.views import emergencies, grants, people, signing, tokens
 
 app_name = "access"
+_access = [
+    path("", people.people, name="people"),
+    path("new-person/", people.make_person, name="person-new"),
+    path("people/<str:name>/", people.person, name="person"),
+    path("people/<str:name>/rights/", grants.person_rights, name="rights"),
+    path("people/<str:name>/link/", people.make_link, name="person-link"),
+    path("people/<str:name>/disable/", people.disable, name="person-disable"),
+    path("people/<str:name>/enable/", people.enable, name="person-enable"),
+    path("groups/", people.groups, name="groups"),
+    path("new-group/", people.make_group, name="group-new"),
+    path("groups/<str:name>/", people.group, name="group"),
+    path("groups/<str:name>/remove/", people.remove_group, name="group-remove"),
+    path("groups/<str:name>/members/", people.add_member, name="member-add"),
+    path("groups/<str:name>/members/<str:user>/", people.remove_member, name="member-remove"),
+    path("grants/", grants.grants, name="grants"),
+    path("grants/new/", grants.give, name="grant-new"),
+    path("grants/<int:grant>/withdraw/", grants.withdraw, name="grant-withdraw"),
+    path("who/", grants.who, name="who"),
+    path("roles/", grants.roles, name="roles"),
+    path("tokens/", tokens.everybodys, name="tokens"),
+    path("protections/", grants.protections, name="protections"),
+    path("protections/<int:protection>/remove/", grants.unprotect, name="unprotect"),
+    path("emergencies/", emergencies.emergencies, name="emergencies"),
+    path("emergencies/new/", emergencies.break_glass, name="emergency-new"),
+    path("emergencies/<int:emergency>/", emergencies.emergency, name="emergency"),
+    path("emergencies/<int:emergency>/end/", emergencies.give_back, name="emergency-end"),
+]
 urlpatterns = [
-    path("sign-in/", views.sign_in, name="sign-in"),
-    path("sign-in/link/<str:secret>/", views.sign_in_by_link, name="sign-in-link"),
-    path("sign-out/", views.sign_out, name="sign-out"),
-    path("account/", views.account, name="account"),
-    path("account/password/", views.set_password, name="password"),
-    path("audit/", views.audit_trail, name="audit"),
+    path("sign-in/", signing.sign_in, name="sign-in"),
+    path("sign-in/link/<str:secret>/", signing.sign_in_by_link, name="sign-in-link"),
+    path("sign-out/", signing.sign_out, name="sign-out"),
+    path("account/", signing.account, name="account"),
+    path("account/password/", signing.set_password, name="password"),
+    path("account/tokens/", tokens.own, name="tokens-own"),
+    path("account/tokens/new/", tokens.issue, name="token-new"),
+    path("account/tokens/<int:token>/revoke/", tokens.revoke, name="token-revoke"),
+    path("audit/", signing.audit_trail, name="audit"),
+    path("access/", include(_access)),
 ]

@@ -3,3 +3,9 @@ from django.apps import AppConfig
 
 class ClustersConfig(AppConfig):
     name = "clusters"
+
+    def ready(self) -> None:
+        from access.places import ask_of  # noqa: PLC0415
+        from clusters.selectors import places  # noqa: PLC0415  # models are there only now
+
+        ask_of(places)

@@ -2,7 +2,7 @@
 
 A fragment is rendered by the same template and context as in the page. Topics are
 `services:<cluster>`, `service:<cluster>:<id>`, `cluster:<cluster>`, `freshness:<cluster>`,
-`overview`, `operations`, `operation:<id>` and `tray`.
+`overview`, `operations`, `operation:<id>`, `tray` and `alarms`.
 """
 
 import re
@@ -11,6 +11,7 @@ from uuid import UUID
 
 from django.template.loader import render_to_string
 
+from access import alarms
 from access.models import User
 from clusters import contexts, selectors
 from clusters.contexts import Context
@@ -43,10 +44,16 @@ def is_topic(topic: str) -> bool:
 
 def clock(topics: Iterable[str]) -> dict[str, Hashable]:
     """The state of each topic that also changes by the mere passing of time."""
-    names = {topic.partition(":")[2]: topic for topic in topics if topic.startswith("freshness:")}
+    asked = set(topics)
+    names = {topic.partition(":")[2]: topic for topic in asked if topic.startswith("freshness:")}
     found = Cluster.objects.filter(name__in=names)
     ages = ((cluster, selectors.freshness(cluster)) for cluster in found)
-    return {names[cluster.name]: (age.fresh, age.reason) for cluster, age in ages}
+    states: dict[str, Hashable] = {
+        names[cluster.name]: (age.fresh, age.reason) for cluster, age in ages
+    }
+    if "alarms" in asked:
+        states["alarms"] = alarms.running_now()
+    return states
 
 
 def _html(name: str, context: Context) -> str:
@@ -180,6 +187,12 @@ def _tray(user: User, _: str, touched: Changes) -> Fragments:
     return {"tray": _html("tray", contexts.tray(user))}
 
 
+def _alarms(user: User, _: str, touched: Changes) -> Fragments:
+    if touched is not None and not any(t.noun in ("alarm", "reset") for t in touched):
+        return {}
+    return {"alarms": render_to_string("access/_alarms.html", alarms.alarms(user))}
+
+
 _TOPICS: dict[str, Callable[[User, str, Changes], Fragments]] = {
     "services": _services,
     "service": _service,
@@ -189,4 +202,5 @@ _TOPICS: dict[str, Callable[[User, str, Changes], Fragments]] = {
     "operations": _operations,
     "operation": _operation,
     "tray": _tray,
+    "alarms": _alarms,
 }

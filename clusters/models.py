@@ -8,6 +8,7 @@ from django.db.models import Q
 from django.db.models.functions import Now
 from django.utils import timezone
 
+from access.models import ApiToken
 from access.policy import Scope
 
 
@@ -270,6 +271,11 @@ class Operation(models.Model):
     requested_by = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.PROTECT)
     requested_via = models.CharField(max_length=16)
     requested_from = models.CharField(max_length=45, blank=True)
+    api_token = (
+        models.ForeignKey(  # that it was asked for with: it must still suffice when it begins
+            ApiToken, on_delete=models.PROTECT, null=True, related_name="+"
+        )
+    )
     # Null where there is none: an empty string would not be unique.
     idempotency_key = models.CharField(max_length=128, null=True)  # noqa: DJ001
     cancel = models.CharField(max_length=8, choices=Cancel.choices, blank=True)

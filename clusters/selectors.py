@@ -60,6 +60,17 @@ def cluster_seen_by(user: User, name: str) -> Cluster:
     return cluster
 
 
+def places() -> dict[str, list[str]]:
+    """Every cluster with its stacks: the scopes that there are, whoever may see them."""
+    found: dict[str, list[str]] = {
+        name: [] for name in Cluster.objects.values_list("name", flat=True)
+    }
+    rows = Service.objects.exclude(stack="").order_by("cluster__name", "stack")
+    for cluster, stack in rows.values_list("cluster__name", "stack").distinct():
+        found[cluster].append(stack)
+    return found
+
+
 @dataclass(frozen=True, slots=True)
 class Freshness:
     """How old the picture of a cluster is, and why it is, if it is."""

@@ -15,7 +15,7 @@ from ninja.parser import Parser
 from ninja.security import APIKeyCookie, HttpBearer
 from ninja.utils import check_csrf
 
-from access import api as access_api
+from access.api import people, protections, tokens, trail
 from access.authorize import Actor
 from access.requests import SignedOut, actor_of
 from access.tokens import find_token
@@ -176,8 +176,10 @@ api.add_router("/clusters", clusters.router)
 api.add_router("/clusters", services.router)
 api.add_router("/clusters", changes.router)
 api.add_router("/operations", operations.router)
-api.add_router("/audit", access_api.trail)
-api.add_router("/access/tokens", access_api.tokens)
+api.add_router("/audit", trail.router)
+api.add_router("/access/tokens", tokens.router)
+api.add_router("/access/protections", protections.router)
+api.add_router("/access", people.router)
 
 
 def docs(request: HttpRequest) -> HttpResponse:

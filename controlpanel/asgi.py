@@ -1,4 +1,4 @@
-"""HTTP to Django, WebSockets to Channels: from our own pages alone."""
+"""HTTP to Django, WebSockets to Channels: for our own pages, and for programs with a token."""
 
 import os
 
@@ -12,17 +12,11 @@ if not os.environ.get("PILOTHOUSE_SECRET_KEY"):
 
 http = get_asgi_application()  # sets Django up, before anything below touches a model
 
-from channels.auth import AuthMiddlewareStack  # noqa: E402
 from channels.routing import ProtocolTypeRouter, URLRouter  # noqa: E402
-from channels.security.websocket import AllowedHostsOriginValidator  # noqa: E402
 
 from clusters.routing import websocket_urlpatterns  # noqa: E402
+from controlpanel.sockets import Sockets  # noqa: E402
 
 application = ProtocolTypeRouter(
-    {
-        "http": http,
-        "websocket": AllowedHostsOriginValidator(
-            AuthMiddlewareStack(URLRouter(websocket_urlpatterns))
-        ),
-    }
+    {"http": http, "websocket": Sockets(URLRouter(websocket_urlpatterns))}
 )

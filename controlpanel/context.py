@@ -4,9 +4,10 @@ from functools import cached_property
 
 from django.http import HttpRequest
 
-from access.authorize import allowed
-from access.models import User
-from access.policy import Action
+from access.alarms import Alarms, alarms_of
+from access.authorize import allowed_by, grants_of
+from access.models import BreakGlass, User
+from access.policy import EVERYWHERE, Action, Held
 from clusters import contexts, selectors
 from clusters.models import Cluster
 
@@ -31,9 +32,26 @@ class Shell:
         return contexts.tray(self.user)
 
     @cached_property
+    def grants(self) -> list[Held]:
+        return grants_of(self.user)
+
+    @cached_property
     def may(self) -> frozenset[Action]:
         """What the person may do everywhere: audit, register clusters."""
-        return allowed(self.user)
+        return allowed_by(self.grants, EVERYWHERE)
+
+    @cached_property
+    def may_somewhere(self) -> frozenset[Action]:
+        """What the person may do in one scope or another: see who may do what there."""
+        return frozenset(action for held in self.grants for action in held.actions)
+
+    @cached_property
+    def alarms(self) -> Alarms:
+        return alarms_of(self.user)
+
+    @property
+    def own_emergencies(self) -> list[BreakGlass]:
+        return [glass for glass in self.alarms.running if glass.user_id == self.user.pk]
 
 
 def shell(request: HttpRequest) -> dict[str, object]:

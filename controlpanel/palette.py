@@ -20,6 +20,17 @@ ACTIONS = {
     "restart": Action.SERVICE_RESTART,
     "logs": Action.SERVICE_LOGS,
 }
+ACCESS_PAGES = {
+    "people": "People",
+    "groups": "Groups",
+    "grants": "Grants",
+    "grant-new": "Give a role",
+    "who": "Who may do this?",
+    "roles": "What each role may do",
+    "tokens": "Everybody's API tokens",
+    "protections": "Changes that need two persons",
+    "emergencies": "Emergencies",
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,12 +65,24 @@ def _places(user: User, grants: list[Held]) -> Iterator[Entry]:
         yield Entry("Register a cluster", "", "page", reverse("clusters:cluster-register"))
     if Action.AUDIT_VIEW in everywhere:
         yield Entry("Audit trail", "", "page", reverse("access:audit"))
+    yield from _of_access(grants)
     yield Entry("Your account", "", "page", reverse("access:account"))
+    yield Entry("Your API tokens", "", "page", reverse("access:tokens-own"))
     for cluster in selectors.clusters_seen_by(user):
         name = cluster.name
         yield Entry(name, "", "cluster", reverse("clusters:cluster", args=[name]))
         services = reverse("clusters:services", args=[name])
         yield Entry(f"Services of {name}", "", "page", services)
+
+
+def _of_access(grants: list[Held]) -> Iterator[Entry]:
+    somewhere = {action for held in grants for action in held.actions}
+    if Action.ACCESS_VIEW in somewhere:
+        for name, label in ACCESS_PAGES.items():
+            yield Entry(label, "access", "page", reverse(f"access:{name}"))
+    if Action.BREAK_GLASS in somewhere:
+        address = reverse("access:emergency-new")
+        yield Entry("Take emergency rights", "break-glass", "page", address)
 
 
 def _of_services(user: User, grants: list[Held], words: list[str]) -> Iterator[Entry]:

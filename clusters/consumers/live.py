@@ -11,10 +11,11 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.contrib.sessions.models import Session
 from django.db.models.functions import Now
 
-from access.authorize import grants_of, held_by_many
-from access.models import User
+from access.authorize import grants_of, held_by_many, within_token
+from access.models import ApiToken, User
 from access.policy import Held
 from access.requests import SignedOut, actor_of_scope
+from access.tokens import live_tokens
 from clusters import fragments
 from live.hub import BEAT, Hooks, Hub, Viewer
 
@@ -28,20 +29,32 @@ def rights_of(grants: list[Held]) -> Hashable:
 
 
 def ended(viewers: list[Viewer]) -> dict[Viewer, int]:
-    """Whose session or account has ended, and whose grants are no longer those they joined with."""
+    """Whose session, token or account has ended, and whose rights are others than at first."""
     users = {viewer.user.pk for viewer in viewers}
     active = set(User.objects.filter(pk__in=users, is_active=True).values_list("pk", flat=True))
-    keys = {viewer.session for viewer in viewers}
-    live = Session.objects.filter(session_key__in=keys, expire_date__gt=Now())
-    sessions = set(live.values_list("session_key", flat=True))
-    rights = {pk: rights_of(held) for pk, held in held_by_many(users).items()}
+    sessions, tokens = _sessions(viewers), _tokens(viewers)
+    held = held_by_many(users)
     codes = {}
     for viewer in viewers:
-        if viewer.user.pk not in active or viewer.session not in sessions:
+        mine, came_with = held[viewer.user.pk], viewer.user.token
+        token = tokens.get(came_with.pk) if came_with else None
+        if viewer.user.pk not in active or not (token or viewer.session in sessions):
             codes[viewer] = SIGNED_OUT
-        elif rights[viewer.user.pk] != viewer.rights:
+        elif rights_of(within_token(mine, token) if token else mine) != viewer.rights:
             codes[viewer] = CHANGED
     return codes
+
+
+def _sessions(viewers: list[Viewer]) -> set[str]:
+    """The sessions that last, of the viewers' browsers."""
+    keys = {viewer.session for viewer in viewers if not viewer.user.token}
+    live = Session.objects.filter(session_key__in=keys, expire_date__gt=Now())
+    return set(live.values_list("session_key", flat=True))
+
+
+def _tokens(viewers: list[Viewer]) -> dict[int, ApiToken]:
+    """The tokens that last, as they are now, of the viewers that are programs."""
+    return live_tokens().in_bulk({v.user.token.pk for v in viewers if v.user.token})
 
 
 _hubs: dict[int, Hub] = {}  # by event loop: a server has one, tests have several
@@ -58,8 +71,9 @@ def hub() -> Hub:
 class LiveConsumer(AsyncWebsocketConsumer):
     """`/live/?since=<sequence>&topics=<topic>&topics=…`: frames of fragments, see live.hub.
 
-    Shows only what its user may see, and closes within a second when that changes: 4401 when they
-    are no longer signed in, 4403 when their grants are others.
+    For a page with its session, or a program with a token. Shows only what they may see, and closes
+    within a second when that changes: 4401 when they are no longer signed in, or the token has
+    ended, 4403 when their rights are others.
     """
 
     viewer: Viewer | None = None
@@ -79,7 +93,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             user=user,
             rights=rights_of(await sync_to_async(grants_of)(user)),
             topics=topics,
-            session=self.scope["session"].session_key or "",
+            session="" if user.token else self.scope["session"].session_key or "",
             sequence=int(since) if since.isdecimal() else 0,
         )
         await self.accept()

@@ -13,6 +13,8 @@ from django.utils import timezone
 from access import audit
 from access.authorize import Actor, may
 from access.models import AuditEntry
+from access.policy import Action
+from access.tokens import token_now
 from clusters import specs
 from clusters.inventory import revisions
 from clusters.models import Cluster, Operation
@@ -89,7 +91,7 @@ def _begin(operation: Operation) -> bool:
     """From pending to running, if the right still stands and the request is not stale."""
     action = next((a for kind, a in ACTIONS.values() if kind == operation.kind), None)
     action = action or following.SWARM_INIT_ACTION
-    if not may(operation.requested_by, action, operation.scope):
+    if not _may_still(operation, action):
         _refuse(operation, action)
         return False
     if operation.kind != Operation.Kind.SWARM_INIT and not approvals.stands(operation):
@@ -107,6 +109,17 @@ def _begin(operation: Operation) -> bool:
         operation, S.RUNNING, started_at=timezone.now(), steps=noted(operation, "check", "done")
     )
     return True
+
+
+def _may_still(operation: Operation, action: Action) -> bool:
+    """Whether who asked may do it now: with the token that they asked with, if it was one."""
+    user = operation.requested_by
+    if operation.api_token is not None:
+        token = token_now(operation.api_token)
+        if token is None:
+            return False
+        user = token.user
+    return may(user, action, operation.scope)
 
 
 def _refuse(operation: Operation, action: object) -> None:

@@ -26,7 +26,9 @@ def claim(operation_id: str, holder: str) -> Operation | None:
     until = Now() + timedelta(seconds=settings.OPERATION_LEASE)
     if not due.update(holder=holder, token=F("token") + 1, held_until=until):
         return None
-    return Operation.objects.select_related("cluster", "requested_by").get(pk=operation_id)
+    return Operation.objects.select_related("cluster", "requested_by", "api_token").get(
+        pk=operation_id
+    )
 
 
 def release(operation: Operation, seconds: float) -> bool:

@@ -130,6 +130,7 @@ def write_down(actor: Actor, operation: Operation, action: Action, wake: Wake) -
     awaits = changes_service and approvals.needed(actor.user, operation.scope)
     if awaits:
         operation.state = Operation.State.AWAITING
+    operation.api_token = actor.user.token
     try:
         with transaction.atomic():
             operation.save(force_insert=True)

@@ -12,7 +12,8 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
-from access.policy import Action
+from access.policy import Action, Scope
+from access.words import said
 from clusters import specs, units
 from clusters.models import Operation, Service
 from clusters.operations.requests import ACTIONS
@@ -308,3 +309,18 @@ def any_failed(slots: Iterable[Slot]) -> bool:
 def parts(path: str) -> list[str]:
     """The names of a spec's path, between which a narrow column may break."""
     return path.split(".")
+
+
+# --- Access --------------------------------------------------------------------------------------
+
+
+@register.filter
+def in_scopes(scope: Scope, scopes: Iterable[Scope] | None) -> bool:
+    """Whether one of the scopes reaches this one."""
+    return any(held.holds(scope) for held in scopes or ())
+
+
+@register.filter
+def said_action(action: Action) -> str:
+    """An action in the words of people."""
+    return said(action)

@@ -2,10 +2,11 @@
 
 import json
 import socket
+import time
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,16 @@ from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_K
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.db import connection, transaction
+from django.utils import timezone
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
 
-from access.models import Grant, User
-from access.operations import announce_revoked
-from access.policy import Role
+from access.authorize import Actor
+from access.models import ApiToken, BreakGlass, Grant, User
+from access.operations import emergencies, grants, groups, people, tokens
+from access.operations.changing import COMMAND_LINE, announce_revoked
+from access.policy import Role, Scope
+from access.tokens import issue_token
 from clusters.models import Cluster, Service
 from live import changes
 from live.changes import Touched
@@ -46,12 +51,20 @@ class Web:
         return f"http://127.0.0.1:{self.port}"
 
     def open(self, who: User | None, *topics: str, since: int = 0, **options: Any) -> "Viewer":
-        query = "&".join([f"since={since}", *(f"topics={topic}" for topic in topics)])
         headers = {"Cookie": f"{settings.SESSION_COOKIE_NAME}={_session_of(who)}"} if who else {}
-        origin = options.pop("origin", self.origin)
+        options = {"origin": self.origin, **options}
+        return self._open(headers, *topics, since=since, **options)
+
+    def open_with(self, token: str, *topics: str, **options: Any) -> "Viewer":
+        """As a program does: no cookie, and no origin unless one is given."""
+        return self._open({"Authorization": f"Bearer {token}"}, *topics, **options)
+
+    def _open(
+        self, headers: dict[str, str], *topics: str, since: int = 0, **options: Any
+    ) -> "Viewer":
+        query = "&".join([f"since={since}", *(f"topics={topic}" for topic in topics)])
         url = f"ws://127.0.0.1:{self.port}/live/?{query}"
-        options = {"origin": origin, "close_timeout": 0.5, **options}
-        link = connect(url, additional_headers=headers, **options)
+        link = connect(url, additional_headers=headers, close_timeout=0.5, **options)
         return Viewer(self.opened.enter_context(link))
 
 
@@ -98,9 +111,11 @@ class Viewer:
 
     def close_code(self) -> int:
         """Read until the server closes; the code it gave."""
+        deadline = time.monotonic() + 30
         try:
-            while True:
+            while time.monotonic() < deadline:
                 self.read()
+            raise AssertionError("the server does not close the socket")
         except ConnectionClosed as closed:
             assert closed.rcvd is not None
             return closed.rcvd.code
@@ -298,6 +313,144 @@ def test_rights_that_end_without_a_word_close_it_as_well(web: Web) -> None:
     viewer.read()
     Grant.objects.all().delete()
     assert viewer.close_code() == 4403
+
+
+# --- Programs with a token -----------------------------------------------------------------------
+
+
+def test_a_program_gets_what_its_token_may_see(web: Web, shop: Service) -> None:
+    kim = user("kim")
+    blog = Scope("lab", "blog")
+    whole = web.open_with(issue_token(kim, "whole"), "services:lab")
+    narrow = web.open_with(issue_token(kim, "narrow", scope=blog), "services:lab")
+    last = _touch(shop, "the-secret-error.")
+    for viewer in (whole, narrow):
+        viewer.read_until(last)
+    assert whole.count("the-secret-error") > 0
+    assert narrow.count("the-secret-error") == 0
+
+
+@pytest.mark.parametrize("token", ["", "ph_unknown", "x y"])
+def test_a_token_that_is_none_is_refused_even_beside_a_session(web: Web, token: str) -> None:
+    headers = {
+        "Authorization": f"Bearer {token}",
+        "Cookie": f"{settings.SESSION_COOKIE_NAME}={_session_of(user())}",
+    }
+    for origin in (None, web.origin):
+        with pytest.raises(InvalidStatus) as refused:
+            web._open(headers, "services:lab", origin=origin)
+        assert refused.value.response.status_code == 401
+        assert "unknown, expired or revoked" in refused.value.response.body.decode()
+
+
+def test_a_token_in_the_address_lets_nobody_in(web: Web, shop: Service) -> None:
+    token = issue_token(user(), "t")
+    for name in ("token", "access_token", "authorization"):
+        viewer = web.open(None, f"services:lab&{name}={token}")
+        assert viewer.close_code() == 4401
+
+
+def test_another_sites_page_cannot_bring_a_token(web: Web) -> None:
+    token = issue_token(user(), "t")
+    with pytest.raises(InvalidStatus) as refused:
+        web.open_with(token, "services:lab", origin="http://evil.example.net")
+    assert refused.value.response.status_code == 403
+    web.open_with(token, "services:lab", origin=web.origin).read()
+
+
+# --- Within a second -----------------------------------------------------------------------------
+
+LONGEST = 1.0  # seconds
+
+
+def _ends_within_a_second(viewer: Viewer, code: int, since: float) -> None:
+    assert viewer.close_code() == code
+    assert time.time() - since < LONGEST
+
+
+@pytest.mark.parametrize(
+    ("how", "code"),
+    [("revoked", 4401), ("disabled", 4401), ("withdrawn", 4403), ("narrowed", 4403)],
+)
+def test_a_tokens_open_socket_ends_within_a_second(web: Web, how: str, code: int) -> None:
+    kim = user("kim")
+    viewer = web.open_with(issue_token(kim, "t"), "services:lab")
+    other = web.open_with(issue_token(kim, "other"), "services:lab")
+    viewer.read()
+    token = ApiToken.objects.get(name="t")
+    since = time.time()
+    if how == "revoked":
+        tokens.revoke(Actor(kim, "browser"), token)
+    elif how == "disabled":
+        people.disable(COMMAND_LINE, kim)
+    elif how == "withdrawn":
+        grants.withdraw(COMMAND_LINE, Grant.objects.get(user=kim))
+    else:
+        ApiToken.objects.filter(pk=token.pk).update(role=Role.VIEWER)
+    _ends_within_a_second(viewer, code, since)
+    if how == "revoked":
+        other.read()
+        assert other.socket.protocol.state.name == "OPEN"
+
+
+def test_a_token_that_runs_out_ends_its_socket_within_a_second(web: Web) -> None:
+    viewer = web.open_with(issue_token(user(), "t", timedelta(seconds=3)), "services:lab")
+    viewer.read()
+    _ends_within_a_second(viewer, 4401, ApiToken.objects.get().expires_at.timestamp())
+
+
+def test_a_grant_that_runs_out_closes_the_page_within_a_second(web: Web) -> None:
+    kim = user("kim")
+    until = timezone.now() + timedelta(seconds=3)
+    grants.give(COMMAND_LINE, kim, Role.ADMIN, Scope("lab"), expires_at=until)
+    viewer = web.open(kim, "services:lab")
+    viewer.read()
+    _ends_within_a_second(viewer, 4403, until.timestamp())
+
+
+@pytest.mark.parametrize("how", ["taken out", "group removed", "group's grant withdrawn", "put in"])
+def test_a_change_of_groups_closes_the_page_within_a_second(web: Web, how: str) -> None:
+    kim, group = user("kim"), groups.make_group(COMMAND_LINE, "ops")
+    grant = grants.give(COMMAND_LINE, group, Role.ADMIN, Scope("lab"))
+    if how != "put in":
+        groups.add_member(COMMAND_LINE, group, kim)
+    viewer = web.open(kim, "services:lab")
+    viewer.read()
+    since = time.time()
+    if how == "put in":
+        groups.add_member(COMMAND_LINE, group, kim)
+    elif how == "taken out":
+        groups.remove_member(COMMAND_LINE, group, kim)
+    elif how == "group removed":
+        groups.remove_group(COMMAND_LINE, group)
+    else:
+        grants.withdraw(COMMAND_LINE, grant)
+    _ends_within_a_second(viewer, 4403, since)
+
+
+def test_an_emergency_is_told_to_onlookers_and_ends_by_itself(web: Web, shop: Service) -> None:
+    kim, onlooker = user("kim", Role.ON_CALL), user("vera", Role.VIEWER)
+    stranger = user("sam", Role.ADMIN, cluster="elsewhere")
+    watching, apart = web.open(onlooker, "alarms"), web.open(stranger, "alarms")
+    own = web.open(kim, "alarms")
+    since = time.time()
+    actor = Actor(kim, "browser", proven_at=time.time())
+    glass = emergencies.break_glass(actor, shop.scope, "The shop is down, all of it.")
+    _ends_within_a_second(own, 4403, since)
+    last = changes.current()
+    for viewer in (watching, apart):
+        viewer.read_until(last)
+    assert watching.count("all of it.") == 1
+    assert apart.count("all of it.") == 0
+    own = web.open(kim, "alarms", since=last)
+    own.read()
+    until = timezone.now() + timedelta(seconds=2)
+    BreakGlass.objects.filter(pk=glass.pk).update(until=until)
+    Grant.objects.filter(break_glass=glass).update(expires_at=until)
+    _ends_within_a_second(own, 4403, until.timestamp())
+    while 'class="alarm"' in watching.html[-1]:
+        watching.read()
+    assert time.time() - until.timestamp() < LONGEST
 
 
 # --- The database is cut off ---------------------------------------------------------------------

@@ -6,10 +6,11 @@ from typing import Any
 
 import pytest
 from django.test import Client
+from django.utils import timezone
 
-from access.models import Grant, User
-from access.policy import Role
-from access.tokens import issue_token
+from access.models import ApiToken, Grant, User
+from access.policy import Role, Scope
+from access.tokens import find_token, issue_token
 from clusters.changes import Restart
 from clusters.models import Cluster, Node, Service
 from tests.engines import wait_until
@@ -184,6 +185,39 @@ def test_a_socket_ends_with_the_right_to_it(panel: Panel, ending: str) -> None:
         else:
             log.session.delete()
         log.wait_closed(4404 if ending == "grant" else 4401)
+
+
+def with_token(panel: Panel, **of: Any) -> User:
+    """The panel's user as a program that came with a token."""
+    token = find_token(issue_token(panel.actor.user, "t", **of))
+    assert token is not None
+    return token.user
+
+
+@pytest.mark.parametrize(("ending", "code"), [("revoked", 4401), ("expired", 4401), ("role", 4403)])
+def test_a_programs_log_ends_with_its_token_within_a_second(
+    panel: Panel, ending: str, code: int
+) -> None:
+    service = start(panel, COUNT)
+    with socket(panel, service, with_token(panel)) as log:
+        log.wait_for("line 2")
+        now = timezone.now()
+        changes: dict[str, dict[str, Any]] = {
+            "revoked": {"revoked_at": now}, "expired": {"expires_at": now},
+            "role": {"role": Role.VIEWER},
+        }  # fmt: skip
+        ApiToken.objects.update(**changes[ending])
+        log.wait_closed(code)
+        assert (timezone.now() - now).total_seconds() < 1
+        shown = len(log.lines)
+    assert len(log.lines) == shown
+
+
+def test_a_token_of_another_place_opens_no_log(panel: Panel) -> None:
+    service = start(panel, COUNT)
+    with socket(panel, service, with_token(panel, scope=Scope("elsewhere"))) as log:
+        log.wait_closed(4404)
+    assert log.lines == []
 
 
 def test_a_service_that_is_removed_closes_its_log(panel: Panel) -> None:

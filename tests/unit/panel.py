@@ -86,9 +86,9 @@ def change_elsewhere(service: Service, **of: Any) -> Service:
     return service
 
 
-def browser_of(user: User) -> Client:
+def browser_of(user: User, **options: Any) -> Client:
     """A signed-in browser whose person has just proved who they are."""
-    client = Client()
+    client = Client(**options)
     client.force_login(user)
     session = client.session
     session[AUTHENTICATION_METHODS_SESSION_KEY] = [{"method": "password", "at": time.time()}]
@@ -114,8 +114,12 @@ class ApiClient:
             headers={**self._headers, **names},
         )  # fmt: skip
 
-    def request(self, method: str, path: str) -> ANSWER:
-        return self._client.generic(method, f"/api/v1{path}", headers=self._headers)
+    def request(self, method: str, path: str, body: Any = None) -> ANSWER:
+        content = "" if body is None else json.dumps(body)
+        return self._client.generic(
+            method, f"/api/v1{path}", content, content_type="application/json",
+            headers=self._headers,
+        )  # fmt: skip
 
 
 def client_of(role: Role | None, **scope: str) -> ApiClient:

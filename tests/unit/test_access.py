@@ -24,7 +24,7 @@ from access.authorize import (
     visible_scopes,
 )
 from access.models import ApiToken, AuditEntry, Grant, SignInLink, User
-from access.operations import ensure_admin
+from access.operations.first import ensure_admin
 from access.policy import (
     ALLOWED,
     EMERGENCY,

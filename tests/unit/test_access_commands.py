@@ -1,6 +1,7 @@
 """Giving access and taking it away from the command line."""
 
 import pytest
+from django.contrib.auth.models import Group
 from django.core.management import CommandError, call_command
 
 from access.authorize import allowed
@@ -28,7 +29,7 @@ def test_a_withdrawn_role_ends_its_rights_and_both_are_recorded() -> None:
 
     assert not allowed(User.objects.get(username="vera"))
     actions = AuditEntry.objects.filter(target="vera").values_list("action", flat=True)
-    assert sorted(actions) == ["access.grant", "access.withdraw"]
+    assert sorted(actions) == ["access.grant", "access.person", "access.withdraw"]
 
 
 def test_a_disabled_user_has_no_rights_and_no_token() -> None:
@@ -43,7 +44,12 @@ def test_a_disabled_user_has_no_rights_and_no_token() -> None:
 
 @pytest.mark.parametrize(
     "arguments",
-    [("grant", "ve ra", "viewer"), ("grant", "vera", "viewer", "--stack", "shop")],
+    [
+        ("grant", "ve ra", "viewer"),
+        ("grant", "vera", "viewer", "--stack", "shop"),
+        ("grant", "viewer"),
+        ("grant", "vera", "viewer", "--group", "ops"),
+    ],
 )
 def test_what_makes_no_sense_is_refused_in_words(arguments: tuple[str, ...]) -> None:
     with pytest.raises(CommandError):
@@ -54,3 +60,12 @@ def test_what_makes_no_sense_is_refused_in_words(arguments: tuple[str, ...]) -> 
 def test_a_role_that_nobody_has_cannot_be_withdrawn() -> None:
     with pytest.raises(CommandError, match="vera is not viewer"):
         call_command("grant", "vera", "viewer", "--withdraw")
+
+
+def test_a_group_gets_a_role_and_gives_it_to_its_members() -> None:
+    call_command("grant", "operator", "--group", "shop team", "--cluster", "local")
+    vera = User.objects.create(username="vera")
+    vera.groups.add(Group.objects.get(name="shop team"))
+    assert Action.SERVICE_SCALE in allowed(vera, Scope("local"))
+    call_command("grant", "operator", "--group", "shop team", "--cluster", "local", "--withdraw")
+    assert not allowed(vera, Scope("local"))

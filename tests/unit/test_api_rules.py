@@ -18,7 +18,15 @@ from access.policy import Role
 from access.tokens import issue_token
 from clusters import selectors
 from clusters.models import Cluster, Operation
-from tests.unit.panel import MARKS, ApiClient, client_of, make_cluster, make_service, make_user
+from tests.unit.panel import (
+    MARKS,
+    ApiClient,
+    browser_of,
+    client_of,
+    make_cluster,
+    make_service,
+    make_user,
+)
 
 pytestmark = MARKS
 
@@ -93,8 +101,7 @@ def test_a_bad_token_is_not_made_good_by_a_session() -> None:
 
 
 def test_a_session_may_write_only_with_its_csrf_token() -> None:
-    browser = Client(enforce_csrf_checks=True)
-    browser.force_login(make_user(Role.ADMIN))
+    browser = browser_of(make_user(Role.ADMIN), enforce_csrf_checks=True)
     body = {"name": "t", "days": 1}
     post = {"path": "/api/v1/access/tokens", "data": body, "content_type": "application/json"}
     assert_problem(browser.post(**post), 403)
@@ -188,6 +195,8 @@ def test_a_bug_of_ours_is_logged_and_not_shown(
 # --- Which role may do what ----------------------------------------------------------------------
 
 READ = (200, 200, 200, 401)  # viewer, operator, admin, nobody
+ADMINS = (403, 403, 200, 401)
+BY_HAND = (403, 403, 403, 401)  # needs a proof of who one is, which no token can give
 ROLES = (Role.VIEWER, Role.OPERATOR, Role.ADMIN, None)
 MATRIX: dict[tuple[str, str], tuple[Any, tuple[int, int, int, int]]] = {
     ("GET", "/clusters"): (None, READ),
@@ -212,6 +221,25 @@ MATRIX: dict[tuple[str, str], tuple[Any, tuple[int, int, int, int]]] = {
     ("GET", "/access/tokens"): (None, READ),
     ("POST", "/access/tokens"): ({"name": "t"}, (403, 403, 403, 401)),  # not with a token
     ("DELETE", "/access/tokens/0"): (None, (404, 404, 404, 401)),
+    ("GET", "/access/users"): (None, ADMINS),
+    ("POST", "/access/users"): ({"username": "new"}, BY_HAND),
+    ("GET", "/access/users/kim"): (None, ADMINS),
+    ("PATCH", "/access/users/kim"): ({"is_active": False}, BY_HAND),
+    ("POST", "/access/users/kim/link"): (None, BY_HAND),
+    ("GET", "/access/users/kim/rights"): (None, ADMINS),
+    ("GET", "/access/grants"): (None, ADMINS),
+    ("POST", "/access/grants"): ({"user": "kim", "role": "viewer"}, BY_HAND),
+    ("DELETE", "/access/grants/0"): (None, BY_HAND),
+    ("GET", "/access/groups"): (None, ADMINS),
+    ("POST", "/access/groups"): ({"name": "new"}, BY_HAND),
+    ("GET", "/access/groups/ops"): (None, ADMINS),
+    ("DELETE", "/access/groups/ops"): (None, BY_HAND),
+    ("PUT", "/access/groups/ops/members/kim"): (None, BY_HAND),
+    ("DELETE", "/access/groups/ops/members/kim"): (None, BY_HAND),
+    ("GET", "/access/who?action=service.scale"): (None, ADMINS),
+    ("GET", "/access/protections"): (None, ADMINS),
+    ("POST", "/access/protections"): ({"cluster": "local"}, BY_HAND),
+    ("DELETE", "/access/protections/0"): (None, BY_HAND),
 }
 
 
@@ -225,10 +253,11 @@ def test_roles(method: str, path: str, number: int) -> None:
         id=OPERATION.removeprefix("/operations/"), kind="scale", cluster=cluster, target="other",
         target_id="other", requested_by=make_user(),
     )  # fmt: skip
+    User.objects.create(username="kim").groups.create(name="ops")
     body, expected = MATRIX[method, path]
     role = ROLES[number]
     client = client_of(role) if role else ApiClient(None)
-    answer = client.post(path, body) if method == "POST" else client.request(method, path)
+    answer = client.post(path, body) if method == "POST" else client.request(method, path, body)
     assert answer.status_code == expected[number], answer.content
 
 
@@ -246,6 +275,11 @@ def _template(path: str) -> str:
         ("/clusters/{cluster}", "/clusters/bare"),
         ("/operations/{operation}", OPERATION),
         ("/tokens/{token}", "/tokens/0"),
+        ("/users/{name}", "/users/kim"),
+        ("/grants/{grant}", "/grants/0"),
+        ("/members/{user}", "/members/kim"),
+        ("/groups/{name}", "/groups/ops"),
+        ("/protections/{protection}", "/protections/0"),
     ):
         path = path.replace(value, name)
     return f"/api/v1{path}"

@@ -6,7 +6,8 @@ from typing import Any
 from django.core.management.base import BaseCommand, CommandError
 
 from access.models import User
-from access.operations import disable
+from access.operations.changing import COMMAND_LINE
+from access.operations.people import disable
 
 
 class Command(BaseCommand):
@@ -19,5 +20,5 @@ class Command(BaseCommand):
         user = User.objects.filter(username=options["user"]).first()
         if user is None:
             raise CommandError(f"There is no user named {options['user']}.")
-        disable(user)
+        disable(COMMAND_LINE, user)
         self.stdout.write(f"{user} is disabled.")

@@ -8,7 +8,7 @@ from typing import Any
 from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
-from access.operations import ensure_admin
+from access.operations.first import ensure_admin
 
 
 class Command(BaseCommand):

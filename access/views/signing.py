@@ -13,7 +13,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 
 from access import audit, selectors
 from access.authorize import Actor, authorize
-from access.forms import PasswordForm, SignInForm
+from access.forms.signing import PasswordForm, SignInForm
 from access.models import AuditEntry, User
 from access.policy import Action
 from access.requests import actor_of

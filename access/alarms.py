@@ -1,0 +1,95 @@
+"""What stands above every page: emergency rights, and what waits for a second look."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Any
+
+from django.db.models import Q, QuerySet
+from django.db.models.functions import Now
+from django.utils import timezone
+
+from access.authorize import allowed_by, grants_of
+from access.models import AuditEntry, BreakGlass, Unprotected, User
+from access.policy import Action, Held, Scope
+from access.problems import NotFound
+
+TOLD_FOR = timedelta(hours=24)  # that a protection was taken away
+RUNNING = Q(ended_at=None, until__gt=Now())
+
+
+@dataclass(slots=True)
+class Alarms:
+    """What one person is to see on every page."""
+
+    running: list[BreakGlass]
+    to_review: list[BreakGlass]
+    unprotected: list[Unprotected]
+
+
+def alarms_of(user: User) -> Alarms:
+    """Emergencies for whoever can see something of their scope; the rest for its administrators."""
+    grants = grants_of(user)
+    open_ones = [
+        glass
+        for glass in BreakGlass.objects.filter(reviewed_at=None).select_related("user")
+        if _concerns(grants, glass.scope)
+    ]
+    told = Unprotected.objects.filter(at__gt=Now() - TOLD_FOR).select_related("user")
+    return Alarms(
+        running=[glass for glass in open_ones if is_running(glass)],
+        to_review=[g for g in open_ones if not is_running(g) and _manages(grants, g.scope)],
+        unprotected=[notice for notice in told if _manages(grants, notice.scope)],
+    )
+
+
+def _concerns(grants: list[Held], scope: Scope) -> bool:
+    return any(Action.SERVICE_VIEW in held.actions and held.scope.meets(scope) for held in grants)
+
+
+def _manages(grants: list[Held], scope: Scope) -> bool:
+    return Action.ACCESS_MANAGE in allowed_by(grants, scope)
+
+
+def is_running(glass: BreakGlass) -> bool:
+    return glass.ended_at is None and glass.until > timezone.now()
+
+
+def running_now() -> Hashable:
+    """Changes when an emergency runs out by itself, of which no change tells."""
+    return frozenset(BreakGlass.objects.filter(RUNNING).values_list("pk", flat=True))
+
+
+def alarms(user: User) -> dict[str, Any]:
+    """What `templates/access/_alarms.html` is rendered with: the same for all with these rights."""
+    return {"alarms": alarms_of(user)}
+
+
+# --- Emergencies ---------------------------------------------------------------------------------
+
+
+def emergencies(user: User) -> list[BreakGlass]:
+    """Those that concern the user, and their own, the latest first."""
+    grants = grants_of(user)
+    found = BreakGlass.objects.select_related("user", "reviewed_by")[:500]
+    return [g for g in found if g.user_id == user.pk or _concerns(grants, g.scope)]
+
+
+def emergency_seen_by(user: User, pk: int) -> BreakGlass:
+    """Raises NotFound."""
+    found = BreakGlass.objects.filter(pk=pk).select_related("user", "reviewed_by").first()
+    if found is None or not (found.user_id == user.pk or _concerns(grants_of(user), found.scope)):
+        raise NotFound("There is no such emergency, or none that concerns you.")
+    return found
+
+
+def own_running(user: User) -> QuerySet[BreakGlass]:
+    return BreakGlass.objects.filter(RUNNING, user=user)
+
+
+def done_under(glass: BreakGlass) -> QuerySet[AuditEntry]:
+    """What was done under it, the first thing first: what a reviewer needs to see."""
+    found = AuditEntry.objects.filter(
+        actor=glass.user_id, at__gte=glass.started_at, detail__break_glass=glass.pk
+    )
+    return found.order_by("id")

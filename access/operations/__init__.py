@@ -1,0 +1,1 @@
+"""What the product does about access: each change with its audit row, in one transaction."""

@@ -1,0 +1,66 @@
+"""Who is let in to a WebSocket: a page of ours with its session, or a program with a token."""
+
+import json
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from asgiref.sync import sync_to_async
+from channels.auth import AuthMiddlewareStack
+from channels.security.websocket import AllowedHostsOriginValidator
+
+from access.tokens import find_token
+from controlpanel.problems import CHALLENGE, MEDIA_TYPE
+
+Scope = dict[str, Any]
+App = Callable[[Scope, Any, Any], Awaitable[None]]
+REFUSED = "The token is unknown, expired or revoked."
+
+
+class Sockets:
+    """Whoever sends `Authorization` is judged by it alone, as in the API; else by the session.
+
+    Another site's page can send neither: it is told apart by its Origin, which a program need not
+    have. A token in the address is no credential.
+    """
+
+    def __init__(self, inner: App) -> None:
+        self._of_program = _bearer(inner)
+        self._of_page = AllowedHostsOriginValidator(AuthMiddlewareStack(inner))
+        self._of_program_in_page = AllowedHostsOriginValidator(self._of_program)
+
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        names = {name for name, _ in scope["headers"]}
+        app = self._of_page
+        if b"authorization" in names:
+            app = self._of_program_in_page if b"origin" in names else self._of_program
+        await app(scope, receive, send)
+
+
+def _bearer(inner: App) -> App:
+    async def app(scope: Scope, receive: Any, send: Any) -> None:
+        kind, _, secret = dict(scope["headers"])[b"authorization"].decode("latin-1").partition(" ")
+        token = None
+        if kind.lower() == "bearer":
+            token = await sync_to_async(find_token)(secret.strip())
+        if token is None:
+            await _refuse(scope, receive, send)
+            return
+        await inner({**scope, "user": token.user}, receive, send)
+
+    return app
+
+
+async def _refuse(scope: Scope, receive: Any, send: Any) -> None:
+    """401 in words where the server can say so; else the handshake just fails."""
+    await receive()  # websocket.connect
+    if "websocket.http.response" not in (scope.get("extensions") or {}):
+        await send({"type": "websocket.close", "code": 4401})
+        return
+    document = {"type": "urn:pilothouse:problem:signed-out", "title": "Unauthorized"}
+    body = json.dumps({**document, "status": 401, "detail": REFUSED, "instance": scope["path"]})
+    headers = [
+        (b"content-type", MEDIA_TYPE.encode()),
+        (b"www-authenticate", CHALLENGE.encode()),
+    ]
+    await send({"type": "websocket.http.response.start", "status": 401, "headers": headers})
+    await send({"type": "websocket.http.response.body", "body": body.encode()})

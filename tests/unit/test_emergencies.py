@@ -1,0 +1,198 @@
+"""Break-glass: an hour, in sight of everybody, and never without a review by somebody else."""
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+from django.db.models.functions import Now
+from django.test import Client
+
+from access import audit
+from access.authorize import Actor, allowed, may
+from access.models import AuditEntry, BreakGlass, Grant, User
+from access.policy import EMERGENCY, Action, Role, Scope
+from clusters.changes import Update
+from clusters.models import Service
+from clusters.operations.requests import request
+from tests.unit.panel import MARKS, browser_of, make_cluster, make_service, make_user
+
+pytestmark = MARKS
+WHY = "The shop is down and nobody answers."
+
+
+@pytest.fixture(autouse=True)
+def shop() -> Service:
+    make_cluster("test")
+    return make_service(make_cluster("prod"), stack="shop")
+
+
+@pytest.fixture
+def kim() -> User:
+    return make_user(Role.ON_CALL, cluster="prod")
+
+
+@pytest.fixture
+def admin() -> User:
+    return make_user(Role.ADMIN)
+
+
+def take(user: User, place: str = "prod/", reason: str = WHY) -> Any:
+    return browser_of(user).post("/access/emergencies/new/", {"place": place, "reason": reason})
+
+
+def taken(user: User) -> BreakGlass:
+    assert take(user).status_code == 302
+    return BreakGlass.objects.get()
+
+
+def home(user: User) -> str:
+    return str(browser_of(user).get("/").content.decode())
+
+
+def run_out(glass: BreakGlass) -> None:
+    past = Now() - timedelta(seconds=1)
+    BreakGlass.objects.filter(pk=glass.pk).update(until=past)
+    Grant.objects.filter(break_glass=glass).update(expires_at=past)
+
+
+def test_it_gives_all_work_in_its_scope_for_an_hour(kim: User) -> None:
+    glass = taken(kim)
+    assert allowed(kim, Scope("prod", "shop")) >= EMERGENCY
+    assert not may(kim, Action.SERVICE_VIEW, Scope("test"))
+    assert timedelta(minutes=59) < glass.until - glass.started_at <= timedelta(minutes=60)
+    run_out(glass)
+    assert not may(kim, Action.SERVICE_UPDATE, Scope("prod"))
+
+
+def test_it_reaches_neither_access_nor_the_audit_trail(kim: User) -> None:
+    taken(kim)
+    client = browser_of(kim)
+    for path in ("/access/", "/access/grants/new/", "/access/who/", "/audit/"):
+        assert client.get(path).status_code in (403, 404), path
+    own = {"holder_name": f"user:{kim}", "role": "admin", "place": "prod/"}
+    assert client.post("/access/grants/new/", own).status_code in (403, 404)
+
+
+@pytest.mark.parametrize("reason", ["", "too short", " " * 40, "x" + " " * 30 + "y"])
+def test_it_wants_a_reason(kim: User, reason: str) -> None:
+    assert take(kim, reason=reason).status_code == 422
+    assert not BreakGlass.objects.exists()
+
+
+@pytest.mark.parametrize("place", ["/", "test/"])
+def test_it_is_taken_where_one_may_take_it_alone(kim: User, place: str) -> None:
+    assert take(kim, place).status_code == 422
+    assert not BreakGlass.objects.exists()
+
+
+@pytest.mark.parametrize("role", [None, Role.VIEWER, Role.AUDITOR])
+def test_it_is_not_for_who_has_no_work_to_do(role: Role | None) -> None:
+    assert take(make_user(role, cluster="prod")).status_code in (403, 404)
+    assert not BreakGlass.objects.exists()
+
+
+def test_it_wants_a_fresh_proof(kim: User) -> None:
+    client = Client()
+    client.force_login(kim)
+    data = {"place": "prod/", "reason": WHY}
+    assert client.post("/access/emergencies/new/", data).status_code == 403
+    assert not BreakGlass.objects.exists()
+
+
+def test_it_is_not_taken_twice_nor_for_nothing(kim: User, admin: User) -> None:
+    taken(kim)
+    assert take(kim).status_code == 422
+    assert take(admin).status_code == 422
+    assert BreakGlass.objects.count() == 1
+
+
+def test_everybody_whom_it_concerns_reads_it_on_every_page(kim: User) -> None:
+    taken(kim)
+    concerned = [
+        make_user(Role.VIEWER),
+        make_user(Role.VIEWER, cluster="prod"),
+        make_user(Role.VIEWER, cluster="prod", stack="shop"),
+    ]
+    others = [make_user(), make_user(Role.ADMIN, cluster="test"), make_user(Role.AUDITOR)]
+    for user in concerned:
+        for path in ("/", "/operations/", "/account/", "/nowhere/"):
+            page = browser_of(user).get(path).content.decode()
+            assert WHY in page
+            assert kim.username in page
+    for user in others:
+        assert WHY not in home(user)
+
+
+def test_what_is_done_under_it_is_marked_and_nothing_else(kim: User, shop: Service) -> None:
+    before = audit.record(Actor(kim, "browser"), "x", AuditEntry.Phase.EVENT, scope=shop.scope)
+    glass = taken(kim)
+    change = Update(image="lab/web:9")
+    operation = request(Actor(kim, "browser"), shop, change, wake=lambda _: None)
+    elsewhere = audit.record(
+        Actor(kim, "browser"), "x", AuditEntry.Phase.EVENT, scope=Scope("test")
+    )
+    intent = AuditEntry.objects.get(operation=operation.id)
+    assert intent.detail["break_glass"] == glass.pk
+    assert "break_glass" not in before.detail
+    assert "break_glass" not in elsewhere.detail
+    run_out(glass)
+    result = audit.record(
+        Actor(kim, "browser"), "x", AuditEntry.Phase.RESULT, scope=shop.scope,
+        operation=operation.id,
+    )  # fmt: skip
+    assert result.detail["break_glass"] == glass.pk
+
+
+def test_it_is_given_back_at_once(kim: User) -> None:
+    glass = taken(kim)
+    assert "Give them back now" in home(kim)
+    browser_of(kim).post(f"/access/emergencies/{glass.pk}/end/")
+    assert not may(kim, Action.SERVICE_UPDATE, Scope("prod"))
+    assert not Grant.objects.filter(break_glass=glass).exists()
+    assert "Give them back now" not in home(kim)
+    assert AuditEntry.objects.get(action="access.give-back").detail["break_glass"] == glass.pk
+
+
+def test_an_administrator_ends_it_and_an_onlooker_cannot(kim: User, admin: User) -> None:
+    glass = taken(kim)
+    path = f"/access/emergencies/{glass.pk}/end/"
+    assert browser_of(make_user(Role.OPERATOR)).post(path).status_code == 403
+    assert may(kim, Action.SERVICE_UPDATE, Scope("prod"))
+    browser_of(admin).post(path)
+    assert not may(kim, Action.SERVICE_UPDATE, Scope("prod"))
+
+
+@pytest.mark.parametrize("how", ["given back", "run out"])
+def test_it_waits_for_a_review_by_somebody_else(kim: User, admin: User, how: str) -> None:
+    Grant.objects.create(user=kim, role=Role.ADMIN, cluster="test")
+    glass = taken(kim)
+    path = f"/access/emergencies/{glass.pk}/"
+    text = {"review": "It was needed; the grant for the night shift is widened."}
+    assert browser_of(admin).post(path, text).status_code == 422, "it still runs"
+    if how == "given back":
+        browser_of(kim).post(f"{path}end/")
+    else:
+        run_out(glass)
+    asked = "Somebody else must review it"
+    assert asked in home(admin)
+    assert asked not in home(make_user(Role.OPERATOR))
+    Grant.objects.create(user=kim, role=Role.ADMIN)
+    assert browser_of(kim).post(path, text).status_code == 403, "nobody reviews their own"
+    assert browser_of(make_user(Role.OPERATOR)).post(path, text).status_code == 403
+    assert browser_of(admin).post(path, {"review": " "}).status_code == 422
+    assert browser_of(admin).post(path, text).status_code == 302
+    glass.refresh_from_db()
+    assert glass.reviewed_by == admin
+    assert asked not in home(admin)
+    assert AuditEntry.objects.get(action="access.review").detail["break_glass"] == glass.pk
+
+
+def test_the_reviewer_sees_what_was_done(kim: User, admin: User, shop: Service) -> None:
+    glass = taken(kim)
+    request(Actor(kim, "browser"), shop, Update(image="lab/web:9"), wake=lambda _: None)
+    path = f"/access/emergencies/{glass.pk}/"
+    assert "service.update" in browser_of(admin).get(path).content.decode()
+    onlooker = browser_of(make_user(Role.VIEWER)).get(path).content.decode()
+    assert WHY in onlooker
+    assert "service.update" not in onlooker
+    assert browser_of(make_user(Role.ADMIN, cluster="test")).get(path).status_code == 404
