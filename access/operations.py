@@ -1,13 +1,14 @@
 """Give people access and take it away. The command line calls these; whoever has it is trusted."""
 
-from django.db import connection, transaction
+from django.db import transaction
 
 from access import audit
 from access.authorize import Actor
 from access.models import AuditEntry, Grant, User
 from access.policy import Role, Scope
+from access.sessions import end_sessions
 from access.tokens import issue_link
-from live.hub import REVOKED
+from live import hub
 
 # The first person is both; where there are two, they should not be.
 FIRST_ROLES = (Role.ADMIN, Role.AUDITOR)
@@ -27,6 +28,7 @@ def ensure_admin(password: str | None) -> str | None:
             admin.set_unusable_password()
         if password and not admin.check_password(password):
             admin.set_password(password)
+            end_sessions(admin)
         admin.save()
     if admin.has_usable_password():
         return None
@@ -68,7 +70,7 @@ def disable(user: User) -> None:
     with transaction.atomic():
         User.objects.filter(pk=user.pk).update(is_active=False)
         _record(user, "access.disable", Scope(), {})
-        announce_revoked(user)
+        end_sessions(user)  # for good: they must not come back to life with the account
 
 
 def _record(user: User, action: str, scope: Scope, detail: dict[str, object]) -> None:
@@ -79,5 +81,4 @@ def _record(user: User, action: str, scope: Scope, detail: dict[str, object]) ->
 
 def announce_revoked(user: User) -> None:
     """Tell every web process to close the user's sockets, when the transaction commits."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, %s)", [REVOKED, str(user.pk)])
+    hub.announce_revoked(user.pk)

@@ -17,7 +17,7 @@ from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
-from access.authorize import Forbidden
+from access.authorize import Forbidden, ProofNeeded
 from access.requests import SignedOut
 from clusters.ports import EngineError, EngineUnreachable, NoLeader
 from clusters.problems import Busy, Conflict, Invalid, NotFound
@@ -125,6 +125,10 @@ def _forbidden(request: HttpRequest, error: Forbidden) -> HttpResponse:
     return problem(request, 403, str(error), kind="forbidden", action=error.action.value)
 
 
+def _proof_needed(request: HttpRequest, error: ProofNeeded) -> HttpResponse:
+    return problem(request, 403, str(error), kind="proof-needed", action=error.action.value)
+
+
 def _absent(request: HttpRequest, error: Exception) -> HttpResponse:
     return problem(request, 404, "There is nothing here, or nothing that you may see.")
 
@@ -187,6 +191,7 @@ _HANDLERS: dict[type[Exception], Callable[[HttpRequest, Any], HttpResponse]] = {
     Invalid: _invalid,
     HttpError: _http,
     SignedOut: signed_out,
+    ProofNeeded: _proof_needed,
     Forbidden: _forbidden,
     NotFound: _not_found,
     Http404: _absent,

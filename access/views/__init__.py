@@ -1,0 +1,1 @@
+"""Pages: signing in, one's account, the audit trail, and who may do what."""
