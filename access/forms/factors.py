@@ -1,13 +1,23 @@
 """Codes and keys, with allauth's rules and our looks."""
 
+import struct
 from typing import Any
 
 from allauth.account.forms import ReauthenticateForm
 from allauth.mfa.base.forms import AuthenticateForm as CodeAtSignIn
 from allauth.mfa.base.forms import ReauthenticateForm as CodeAsProof
+from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.forms import ActivateTOTPForm
-from allauth.mfa.webauthn.forms import AddWebAuthnForm
+from allauth.mfa.webauthn.forms import (
+    AddWebAuthnForm,
+    AuthenticateWebAuthnForm,
+    ReauthenticateWebAuthnForm,
+)
 from django import forms
+
+# What the library for security keys makes of an answer that is none.
+NO_ANSWER = (AttributeError, IndexError, KeyError, TypeError, ValueError, struct.error)
+NOT_THIS_KEY = "This key is not one of yours here, or it took too long. Try again."
 
 
 def _code(label: str, help_text: str = "") -> forms.CharField:
@@ -28,6 +38,23 @@ class SecondFactorForm(CodeAtSignIn):
 
 class CodeForm(CodeAsProof):
     code = _code("Code", "Of your authenticator app, or one of your recovery codes.")
+
+
+class AnsweredKey:
+    def clean_credential(self) -> Authenticator:
+        try:
+            authenticator: Authenticator = super().clean_credential()  # type: ignore[misc]
+        except NO_ANSWER as error:
+            raise forms.ValidationError(NOT_THIS_KEY) from error
+        return authenticator
+
+
+class KeyAtSignIn(AnsweredKey, AuthenticateWebAuthnForm):
+    pass
+
+
+class KeyAsProof(AnsweredKey, ReauthenticateWebAuthnForm):
+    pass
 
 
 class PasswordProofForm(ReauthenticateForm):
@@ -59,9 +86,8 @@ class KeyForm(AddWebAuthnForm):
     )
 
     def clean(self) -> dict[str, Any]:
-        """A credential that is none is a mistake of the browser's, not of ours."""
         try:
             cleaned: dict[str, Any] = super().clean()
-        except (KeyError, ValueError, AttributeError) as error:
-            raise forms.ValidationError("The browser sent no key. Try again.") from error
+        except NO_ANSWER as error:
+            raise forms.ValidationError(NOT_THIS_KEY) from error
         return cleaned

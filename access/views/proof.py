@@ -5,7 +5,6 @@ from typing import Any
 
 from allauth.account.internal.flows.reauthentication import reauthenticate_by_password
 from allauth.mfa.models import Authenticator
-from allauth.mfa.webauthn.forms import ReauthenticateWebAuthnForm
 from allauth.mfa.webauthn.internal.auth import begin_authentication
 from django import forms
 from django.conf import settings
@@ -21,7 +20,7 @@ from django.views.decorators.http import require_http_methods
 from access import audit
 from access.authorize import Actor
 from access.declared import SIGNED_IN, needs
-from access.forms.factors import CodeForm, PasswordProofForm
+from access.forms.factors import CodeForm, KeyAsProof, PasswordProofForm
 from access.models import AuditEntry, User
 from access.provider import is_known_by_provider
 from access.requests import SECOND_FACTORS, actor_of
@@ -69,7 +68,7 @@ def _way(request: HttpRequest, ways: list[str]) -> str:
 
 
 def _form(way: str, user: User, request: HttpRequest) -> forms.Form | None:
-    kinds = {PASSWORD: PasswordProofForm, CODE: CodeForm, KEY: ReauthenticateWebAuthnForm}
+    kinds = {PASSWORD: PasswordProofForm, CODE: CodeForm, KEY: KeyAsProof}
     return kinds[way](user=user, data=request.POST) if way in kinds else None
 
 
@@ -124,7 +123,7 @@ def _context(request: HttpRequest, actor: Actor, failed: forms.Form | None) -> d
         for way, kind in blank.items()
         if way in ways
     ]
-    key_failed = isinstance(failed, ReauthenticateWebAuthnForm)
+    key_failed = isinstance(failed, KeyAsProof)
     options = json.dumps(dict(begin_authentication(actor.user))) if KEY in ways else ""
     return {
         "ways": ways,

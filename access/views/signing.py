@@ -21,7 +21,7 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from access import audit, selectors
 from access.authorize import Actor, authorize
 from access.declared import PUBLIC, needs
-from access.forms.factors import SecondFactorForm
+from access.forms.factors import KeyAtSignIn, SecondFactorForm
 from access.forms.signing import SignInForm
 from access.models import AuditEntry
 from access.policy import Action
@@ -49,6 +49,7 @@ class SecondFactor(AuthenticateView):
     """Between the password, the link or the provider and being signed in."""
 
     form_class = SecondFactorForm
+    webauthn_form_class = KeyAtSignIn
     template_name = "access/second_factor.html"
 
     def form_invalid(self, form: SecondFactorForm) -> HttpResponse:

@@ -32,7 +32,7 @@ from clusters.ports import EngineError
 from clusters.problems import NotFound
 from clusters.schemas import LogFilter
 
-LOOK_SECONDS = 1.0  # between two looks at the rows, and at the viewer's rights
+LOOK_SECONDS = 0.5  # between two looks at the rows, and at the rights, which must end within 1 s
 LAST_FRAME_SECONDS = 0.5  # for the last lines of a service that vanished
 SIGNED_OUT, FORBIDDEN, GONE, SENSELESS, TRY_LATER = 4401, 4403, 4404, 4400, 1013
 
