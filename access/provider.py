@@ -93,6 +93,8 @@ class Protocol(OpenIDConnectOAuth2Adapter):
         login = super().complete_login(request, app, token, **kwargs)
         told = login.account.extra_data
         claims, userinfo = told["id_token"], told["userinfo"]
+        if "exp" not in claims:
+            raise OAuth2Error("its token never expires")
         if claims.get("nonce") != _nonce_of(request.GET["state"]):
             raise OAuth2Error("its token is for another request")
         if userinfo["sub"] != claims["sub"]:

@@ -81,6 +81,7 @@ class Provider:
             "iss": self.issuer, "aud": CLIENT, "iat": now, "exp": now + 60,
             "nonce": asked["nonce"], "auth_time": now, **self.person, **self.claims,
         }  # fmt: skip
+        claims = {name: value for name, value in claims.items() if value is not ...}
         token = jwt.encode(claims, self.signs_with, "RS256", headers={"kid": "k1"})
         return {"access_token": "a", "token_type": "Bearer", "id_token": token}
 
