@@ -123,14 +123,23 @@ class LogConsumer(AsyncWebsocketConsumer):
             raise Closing(TRY_LATER, "The panel's database does not answer.") from error
 
     def _look_up(self, asked: LogFilter) -> Picture:
+        where = self.scope["url_route"]["kwargs"]
+        user = self._signed_in()
+        try:
+            return look(Actor(user, "browser"), where["cluster"], where["service"], asked.task)
+        except (Forbidden, NotFound):
+            self._signed_in()  # or they were disabled just now, and may see nothing because of it
+            raise
+
+    def _signed_in(self) -> User:
+        """The user, as long as account and session live. Raises SignedOut."""
         user = User.objects.filter(pk=self.scope["user"].pk, is_active=True).first()
         session = Session.objects.filter(
             session_key=self.scope["session"].session_key, expire_date__gt=Now()
         )
         if user is None or not session.exists():
             raise SignedOut
-        where = self.scope["url_route"]["kwargs"]
-        return look(Actor(user, "browser"), where["cluster"], where["service"], asked.task)
+        return user
 
 
 def _asked(scope: dict[str, Any]) -> LogFilter:
