@@ -35,7 +35,7 @@ def actor_of_scope(scope: dict[str, Any]) -> Actor:
     if not isinstance(user, User) or not user.is_active:
         raise SignedOut
     peer = (scope.get("client") or ("", 0))[0]
-    forwarded = [value for name, value in scope["headers"] if name == b"x-forwarded-for"]
+    forwarded = [value for name, value in scope.get("headers", ()) if name == b"x-forwarded-for"]
     return Actor(user, "browser", _client(peer, b",".join(forwarded).decode("latin-1")))
 
 

@@ -12,6 +12,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.request import UnreadablePostError
+from django.urls import reverse
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
@@ -126,7 +127,10 @@ def _forbidden(request: HttpRequest, error: Forbidden) -> HttpResponse:
 
 
 def _proof_needed(request: HttpRequest, error: ProofNeeded) -> HttpResponse:
-    return problem(request, 403, str(error), kind="proof-needed", action=error.action.value)
+    """For a browser's session: no token gets this far."""
+    confirm, action = reverse("access:confirm"), error.action.value
+    detail = f"{error} Do it at {confirm} in the browser, then ask again."
+    return problem(request, 403, detail, kind="proof-needed", action=action, confirm=confirm)
 
 
 def _absent(request: HttpRequest, error: Exception) -> HttpResponse:

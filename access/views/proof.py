@@ -68,7 +68,11 @@ def _way(request: HttpRequest, ways: list[str]) -> str:
 
 
 def _form(way: str, user: User, request: HttpRequest) -> forms.Form | None:
-    kinds = {PASSWORD: PasswordProofForm, CODE: CodeForm, KEY: KeyAsProof}
+    kinds: dict[str, type[forms.Form]] = {
+        PASSWORD: PasswordProofForm,
+        CODE: CodeForm,
+        KEY: KeyAsProof,
+    }
     return kinds[way](user=user, data=request.POST) if way in kinds else None
 
 

@@ -6,7 +6,9 @@ from django.core.management import CommandError, call_command
 from access.authorize import allowed
 from access.models import AuditEntry, User
 from access.policy import Action, Scope
+from access.requests import has_second_factor
 from access.tokens import find_token, issue_token, use_link
+from tests.unit.signing import give_app, give_recovery_codes
 
 pytestmark = pytest.mark.django_db
 
@@ -54,3 +56,17 @@ def test_what_makes_no_sense_is_refused_in_words(arguments: tuple[str, ...]) -> 
 def test_a_role_that_nobody_has_cannot_be_withdrawn() -> None:
     with pytest.raises(CommandError, match="vera is not viewer"):
         call_command("grant", "vera", "viewer", "--withdraw")
+
+
+def test_who_lost_every_second_factor_starts_anew() -> None:
+    vera = User.objects.create_user("vera")
+    with pytest.raises(CommandError, match="vera has no second factor"):
+        call_command("forget_second_factors", "vera")
+    give_app(vera)
+    give_recovery_codes(vera)
+    call_command("forget_second_factors", "vera")
+    assert not has_second_factor(vera)
+    assert not vera.authenticator_set.exists()
+    assert AuditEntry.objects.get().action == "factor.forget"
+    with pytest.raises(CommandError, match="no user named kim"):
+        call_command("forget_second_factors", "kim")

@@ -224,7 +224,7 @@ def test_the_api_tells_a_missing_proof_from_a_missing_right(client: Client) -> N
     assert answer.status_code == 403
     told = answer.json()
     assert told["type"] == "urn:pilothouse:problem:proof-needed"
-    assert told["action"] == "access.manage"
+    assert (told["action"], told["confirm"]) == ("access.manage", CONFIRM)
     viewer = browser_of(person("eve", Role.VIEWER)).get("/api/dangerous/")
     assert viewer.json()["type"] == "urn:pilothouse:problem:forbidden"
 
