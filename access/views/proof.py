@@ -1,6 +1,7 @@
 """Confirming that it is you: asked for before what a stolen session must not do."""
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 from allauth.account.internal.flows.reauthentication import reauthenticate_by_password
@@ -68,7 +69,7 @@ def _way(request: HttpRequest, ways: list[str]) -> str:
 
 
 def _form(way: str, user: User, request: HttpRequest) -> forms.Form | None:
-    kinds: dict[str, type[forms.Form]] = {
+    kinds: dict[str, Callable[..., forms.Form]] = {
         PASSWORD: PasswordProofForm,
         CODE: CodeForm,
         KEY: KeyAsProof,
