@@ -259,7 +259,7 @@ def test_an_ended_session_is_at_the_sign_in_page_by_itself(
     before = rows.count()
     end = rows.filter(has_not_text="this one").get_by_role("button").first
     end.click()
-    expect(page.locator(".strip")).to_contain_text("was ended")
+    expect(page.locator(".strip.tone-good")).to_contain_text("was ended")
     expect(rows).to_have_count(before - 1)
     other.page.wait_for_url(re.compile("/sign-in/"), timeout=PATIENCE)
     other.context.close()
@@ -307,6 +307,7 @@ def test_the_pages_are_accessible_in_both_themes_and_widths(person: Person, pane
     fits(page)
 
 
+@pytest.mark.usefixtures("person")
 def test_the_pages_keep_to_their_own_policy(browser: Browser, panel: Panel) -> None:
     person = Person(browser, panel)
     said: list[str] = []
