@@ -1,10 +1,13 @@
-"""Who is behind an HTTP request or a WebSocket."""
+"""Who is behind an HTTP request or a WebSocket, from where, and when they last proved it."""
 
-from collections.abc import Mapping
+import time
 from dataclasses import replace
 from typing import Any
 
-from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY
+from allauth.account.authentication import get_authentication_records
+from allauth.core.internal.httpkit import clean_client_ip
+from allauth.mfa.models import Authenticator
+from django.conf import settings
 from django.contrib.auth.models import AnonymousUser
 from django.contrib.sessions.models import Session
 from django.db.models.functions import Now
@@ -12,7 +15,10 @@ from django.http import HttpRequest
 
 from access.authorize import Actor
 from access.models import User
+from access.policy import PROOF_SECONDS
 from access.tokens import token_now
+
+SECOND_FACTORS = (Authenticator.Type.TOTP, Authenticator.Type.WEBAUTHN)
 
 
 class SignedOut(Exception):
@@ -24,7 +30,7 @@ def actor_of(request: HttpRequest, via: str = "browser") -> Actor:
     user: User | AnonymousUser = request.user
     if not isinstance(user, User) or not user.is_active:
         raise SignedOut
-    return Actor(user, via, request.META.get("REMOTE_ADDR", "") or "", proven_at(request.session))
+    return Actor(user, via, address_of(request), proven_at(request))
 
 
 def actor_of_scope(scope: dict[str, Any]) -> Actor:
@@ -32,8 +38,10 @@ def actor_of_scope(scope: dict[str, Any]) -> Actor:
     user = scope.get("user")
     if not isinstance(user, User) or not user.is_active:
         raise SignedOut
-    client = scope.get("client") or ("", 0)
-    return Actor(user, "api" if user.token else "browser", client[0])
+    peer = (scope.get("client") or ("", 0))[0]
+    forwarded = [value for name, value in scope.get("headers", ()) if name == b"x-forwarded-for"]
+    address = _client(peer, b",".join(forwarded).decode("latin-1"))
+    return Actor(user, "api" if user.token else "browser", address)
 
 
 def actor_now(scope: dict[str, Any]) -> Actor:
@@ -59,7 +67,55 @@ def _of_session(scope: dict[str, Any], user: User) -> User | None:
     return User.objects.filter(pk=user.pk, is_active=True).first() if live else None
 
 
-def proven_at(session: Mapping[str, Any]) -> float | None:
-    """When the session's person last gave a password, a code or a key: seconds since 1970."""
-    records = session.get(AUTHENTICATION_METHODS_SESSION_KEY) or []
-    return records[-1]["at"] if records else None
+# --- From where ----------------------------------------------------------------------------------
+
+
+def address_of(request: HttpRequest) -> str:
+    """The client's address, as far as it can be trusted."""
+    forwarded = request.headers.get("X-Forwarded-For", "")
+    return _client(request.META.get("REMOTE_ADDR", ""), forwarded)
+
+
+def _client(peer: str, forwarded: str) -> str:
+    """Whom our own proxies name: each adds one entry at the end, the rest is the client's claim."""
+    proxies: int = settings.ALLAUTH_TRUSTED_PROXY_COUNT
+    hops = [hop.strip() for hop in forwarded.split(",")]
+    named = clean_client_ip(hops[-proxies]) if 0 < proxies <= len(hops) else None
+    return named or peer
+
+
+# --- Proofs --------------------------------------------------------------------------------------
+
+
+def proven_at(request: HttpRequest) -> float | None:
+    """When the person last proved in this session who they are: seconds since 1970.
+
+    None if never, or longer ago than a proof lasts.
+    """
+    user = request.user
+    if not isinstance(user, User):
+        return None
+    for record in reversed(get_authentication_records(request, user)):
+        if time.time() - record["at"] >= PROOF_SECONDS:
+            return None
+        if _proves(record, user):
+            at: float = record["at"]
+            return at
+    return None
+
+
+def _proves(record: dict[str, Any], user: User) -> bool:
+    """Whoever has a second factor proves with it; a password is what others learn most easily.
+
+    That the identity provider let somebody in may be its own long session: only a proof that was
+    asked of it anew counts.
+    """
+    if record["method"] == "mfa":
+        return True
+    asked_for = record["method"] == "password" or record.get("reauthenticated", False)
+    return asked_for and not has_second_factor(user)
+
+
+def has_second_factor(user: User) -> bool:
+    """Recovery codes alone are none: they stand in for one that is lost."""
+    return Authenticator.objects.filter(user_id=user.pk, type__in=SECOND_FACTORS).exists()

@@ -1,17 +1,12 @@
 """Reads about people and of the audit trail."""
 
-from datetime import timedelta
+from typing import Any
 
 from django.db.models import Q, QuerySet
-from django.utils import timezone
+from django.db.models.functions import Now
 
-from access.models import AuditEntry, Protection, User
+from access.models import AuditEntry, Grant, Protection, User
 from access.policy import Scope
-
-FAILURES = 10  # wrong passwords for one name, or from one address, within WINDOW
-WINDOW = timedelta(minutes=5)
-LOOKED_AT = 200  # of the newest entries: a guess costs the same however long the trail is
-SIGN_IN_FAILED = "sign-in.failed"
 
 
 def audit_trail(actor: str = "", action: str = "", target: str = "") -> QuerySet[AuditEntry]:
@@ -28,29 +23,21 @@ def audit_trail(actor: str = "", action: str = "", target: str = "") -> QuerySet
     return found
 
 
-def too_many_failures(username: str, address: str) -> bool:
-    """Whether somebody is guessing: a name or an address with many failed sign-ins of late."""
-    since = timezone.now() - WINDOW
-    newest = AuditEntry.objects.values_list("at", "action", "actor_name", "address")[:LOOKED_AT]
-    failures = sum(
-        at > since and action == SIGN_IN_FAILED and (name == username or place == address)
-        for at, action, name, place in newest
-    )
-    return failures >= FAILURES
-
-
 def is_protected(scope: Scope) -> bool:
     """Whether a change in this scope needs a second person."""
     return Protection.objects.filter(cluster=scope.cluster, stack__in=("", scope.stack)).exists()
 
 
-def grants_shown(user: User) -> list[dict[str, str]]:
-    """The user's grants in words."""
+def grants_shown(user: User) -> list[dict[str, Any]]:
+    """The user's grants in words: their own, and those of their groups."""
+    lasting = Grant.objects.filter(Q(expires_at=None) | Q(expires_at__gt=Now()))
+    theirs = lasting.filter(Q(user=user) | Q(group__user=user)).select_related("group")
     return [
         {
             "role": grant.role,
-            "where": f"{grant.cluster or 'every cluster'}"
-            + (f", stack {grant.stack}" if grant.stack else ""),
+            "where": str(grant.scope),
+            "group": grant.group.name if grant.group else "",
+            "expires_at": grant.expires_at,
         }
-        for grant in user.grants.order_by("cluster", "stack", "role")
+        for grant in theirs.order_by("cluster", "stack", "role", "group__name")
     ]

@@ -2,7 +2,16 @@
 
 from django.urls import include, path
 
-from access.views import emergencies, grants, people, signing, tokens
+from access.views import (
+    account,
+    emergencies,
+    grants,
+    people,
+    proof,
+    provider,
+    signing,
+    tokens,
+)
 
 app_name = "access"
 _access = [
@@ -35,9 +44,15 @@ _access = [
 urlpatterns = [
     path("sign-in/", signing.sign_in, name="sign-in"),
     path("sign-in/link/<str:secret>/", signing.sign_in_by_link, name="sign-in-link"),
+    path("sign-in/provider/", provider.sign_in, name="provider-sign-in"),
+    path("sign-in/provider/callback/", provider.callback, name="provider-callback"),
     path("sign-out/", signing.sign_out, name="sign-out"),
-    path("account/", signing.account, name="account"),
-    path("account/password/", signing.set_password, name="password"),
+    path("account/", account.account, name="account"),
+    path("account/confirm/", proof.confirm, name="confirm"),
+    path("account/confirm/provider/", provider.prove, name="provider-proof"),
+    path("account/password/", account.set_password, name="password"),
+    path("account/sessions/<int:session>/end/", account.end_one, name="session-end"),
+    path("account/sessions/end-others/", account.end_others, name="sessions-end-others"),
     path("account/tokens/", tokens.own, name="tokens-own"),
     path("account/tokens/new/", tokens.issue, name="token-new"),
     path("account/tokens/<int:token>/revoke/", tokens.revoke, name="token-revoke"),

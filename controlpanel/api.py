@@ -17,7 +17,7 @@ from ninja.utils import check_csrf
 
 from access.api import people, protections, tokens, trail
 from access.authorize import Actor
-from access.requests import SignedOut, actor_of
+from access.requests import SignedOut, actor_of, address_of
 from access.tokens import find_token
 from clusters.api import changes, clusters, operations, services
 from controlpanel import problems
@@ -44,7 +44,7 @@ class BearerToken(HttpBearer):
         found = find_token(token)
         if found is None:
             raise SignedOut("The token is unknown, expired or revoked.")
-        return Actor(found.user, "api", request.META.get("REMOTE_ADDR", "") or "")
+        return Actor(found.user, "api", address_of(request))
 
 
 class BrowserSession(APIKeyCookie):

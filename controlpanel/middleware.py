@@ -3,14 +3,19 @@
 from collections.abc import Callable
 from urllib.parse import urlencode
 
+from allauth.core.exceptions import ReauthenticationRequired
 from django.db import InterfaceError, OperationalError
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import reverse
 
-from access.authorize import Forbidden
+from access.authorize import Forbidden, ProofNeeded
+from access.models import User
 from access.requests import SignedOut
+from access.sessions import note_seen
+from access.vault import CannotUnseal
+from access.views import proof
 from clusters.problems import Busy, Conflict, Invalid, NotFound, Problem
 from live.changes import current
 
@@ -33,6 +38,7 @@ def failures_in_words(get_response: GetResponse) -> GetResponse:
         if _is_page(request):
             try:
                 request.live_since = current()  # type: ignore[attr-defined]
+                note_seen(request)
             except (OperationalError, InterfaceError):
                 return _database_down(request)
         return get_response(request)
@@ -54,6 +60,10 @@ def in_words(request: HttpRequest, failure: Exception) -> HttpResponse | None:
         return _to_sign_in(request)
     if isinstance(failure, OperationalError | InterfaceError):
         return _database_down(request)
+    if isinstance(failure, ProofNeeded | ReauthenticationRequired):
+        return _to_proof(request)
+    if isinstance(failure, CannotUnseal):
+        return _answer(request, 503, str(failure))
     if isinstance(failure, Forbidden):
         if failure.visible:
             return _answer(request, 403, str(failure))
@@ -68,6 +78,19 @@ def _to_sign_in(request: HttpRequest) -> HttpResponse:
     address = f"{reverse('access:sign-in')}?{urlencode({'next': back})}"
     if request.headers.get("HX-Request"):
         return HttpResponse(status=204, headers={"HX-Redirect": address})
+    return HttpResponseRedirect(address)
+
+
+def _to_proof(request: HttpRequest) -> HttpResponse:
+    """Ask for a proof where the person is: nothing that they typed is lost, or kept anywhere."""
+    if not isinstance(request.user, User):
+        return _to_sign_in(request)
+    if request.headers.get("HX-Request"):
+        return proof.ask(request, status=403)
+    if request.method == "POST":
+        context = {"back": proof.next_page(request)}
+        return render(request, "access/confirm_first.html", context, status=403)
+    address = f"{reverse('access:confirm')}?{urlencode({'next': request.get_full_path()})}"
     return HttpResponseRedirect(address)
 
 

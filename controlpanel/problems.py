@@ -12,12 +12,13 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import InterfaceError, OperationalError
 from django.http import Http404, HttpRequest, HttpResponse, HttpResponseNotAllowed
 from django.http.request import UnreadablePostError
+from django.urls import reverse
 from django.views import defaults
 from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
-from access.authorize import Forbidden
+from access.authorize import Forbidden, ProofNeeded
 from access.requests import SignedOut
 from clusters.ports import EngineError, EngineUnreachable, NoLeader
 from clusters.problems import Busy, Conflict, Invalid, NotFound
@@ -125,6 +126,13 @@ def _forbidden(request: HttpRequest, error: Forbidden) -> HttpResponse:
     return problem(request, 403, str(error), kind="forbidden", action=error.action.value)
 
 
+def _proof_needed(request: HttpRequest, error: ProofNeeded) -> HttpResponse:
+    """For a browser's session: no token gets this far."""
+    confirm, action = reverse("access:confirm"), error.action.value
+    detail = f"{error} Do it at {confirm} in the browser, then ask again."
+    return problem(request, 403, detail, kind="proof-needed", action=action, confirm=confirm)
+
+
 def _absent(request: HttpRequest, error: Exception) -> HttpResponse:
     return problem(request, 404, "There is nothing here, or nothing that you may see.")
 
@@ -187,6 +195,7 @@ _HANDLERS: dict[type[Exception], Callable[[HttpRequest, Any], HttpResponse]] = {
     Invalid: _invalid,
     HttpError: _http,
     SignedOut: signed_out,
+    ProofNeeded: _proof_needed,
     Forbidden: _forbidden,
     NotFound: _not_found,
     Http404: _absent,

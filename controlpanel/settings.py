@@ -107,10 +107,11 @@ CELERY_TIMEZONE = "UTC"
 AUTH_USER_MODEL = "access.User"
 LOGIN_URL = "access:sign-in"
 LOGIN_REDIRECT_URL = "/"
-SESSION_COOKIE_AGE = 12 * 3600
+SESSION_COOKIE_AGE = 12 * 3600  # seconds; work does not prolong it
 SESSION_COOKIE_SECURE = env.bool("PILOTHOUSE_HTTPS", default=False)
 CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE
 SESSION_COOKIE_HTTPONLY = True
+SESSION_COOKIE_SAMESITE = "Lax"  # strict would lose it on the way back from an identity provider
 SECURE_CONTENT_TYPE_NOSNIFF = True
 X_FRAME_OPTIONS = "DENY"
 if SESSION_COOKIE_SECURE:
@@ -127,6 +128,52 @@ AUTH_PASSWORD_VALIDATORS = [
     },
     {"NAME": "django.contrib.auth.password_validation.CommonPasswordValidator"},
 ]
+# Signing in is allauth's; access/adapters.py is what it asks us. It knows no e-mail here.
+ACCOUNT_ADAPTER = "access.adapters.AccountAdapter"
+ACCOUNT_LOGIN_METHODS = {"username"}
+ACCOUNT_SIGNUP_FIELDS = ["username*", "password1*"]
+ACCOUNT_EMAIL_VERIFICATION = "none"
+# `key` is a user name together with an address, or a person who owes a second factor.
+ACCOUNT_RATE_LIMITS = {"login": "120/m/ip", "login_failed": "30/5m/ip,5/5m/key"}
+# How many proxies of yours stand before the panel, each of which adds to X-Forwarded-For.
+ALLAUTH_TRUSTED_PROXY_COUNT = env.int("PILOTHOUSE_TRUSTED_PROXIES", default=0)
+# What is tried is counted by all web processes together.
+CACHES = {
+    "default": {
+        "BACKEND": "django.core.cache.backends.db.DatabaseCache",
+        "LOCATION": "pilothouse_cache",
+        "OPTIONS": {"MAX_ENTRIES": 100_000},  # so that nobody washes counts out with others
+    }
+}
+
+MFA_ADAPTER = "access.adapters.MFAAdapter"
+MFA_SUPPORTED_TYPES = ["totp", "webauthn", "recovery_codes"]
+MFA_RECOVERY_CODES_SHOW_ONCE = True
+MFA_TOTP_ISSUER = "Pilothouse"
+MFA_TOTP_TOLERANCE = 1  # steps of 30 seconds, either way: telephones' clocks differ
+
+# One identity provider, by OpenID Connect.
+OIDC_ISSUER = env.str("PILOTHOUSE_OIDC_ISSUER", default="")
+OIDC_NAME = env.str("PILOTHOUSE_OIDC_NAME", default="your identity provider")
+OIDC_GROUPS_CLAIM = env.str("PILOTHOUSE_OIDC_GROUPS_CLAIM", default="groups")
+SOCIALACCOUNT_ADAPTER = "access.adapters.SocialAccountAdapter"
+SOCIALACCOUNT_EMAIL_AUTHENTICATION = False
+SOCIALACCOUNT_REQUESTS_TIMEOUT = 5  # seconds, for every call to the provider
+SOCIALACCOUNT_PROVIDERS = {
+    "openid_connect": {
+        "OAUTH_PKCE_ENABLED": True,
+        "SCOPE": env.str("PILOTHOUSE_OIDC_SCOPE", default="openid profile").split(),
+        "APPS": [
+            {
+                "provider_id": OIDC_ISSUER,  # another issuer's people are other people
+                "name": OIDC_NAME,
+                "client_id": env.str("PILOTHOUSE_OIDC_CLIENT_ID", default=""),
+                "secret": env.str("PILOTHOUSE_OIDC_CLIENT_SECRET", default=""),
+                "settings": {"server_url": OIDC_ISSUER.rstrip("/")},
+            }
+        ],
+    }
+}
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],

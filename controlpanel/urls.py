@@ -11,6 +11,7 @@ urlpatterns = [
     path("readyz", health.readyz),
     *api.urlpatterns,
     path("", include("access.urls")),
+    path("", include("access.factor_urls")),
     path("", include("clusters.urls")),
     path("", include("controlpanel.pages")),
 ]

@@ -269,6 +269,12 @@ class Hub:
                 viewer.put(await self._rendered(viewer.user, topic, None))
 
 
+def announce_revoked(user: int | None) -> None:
+    """Let every web process look at once whose sockets must close, when the transaction commits."""
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT pg_notify(%s, %s)", [REVOKED, str(user or "")])
+
+
 async def _bus() -> psycopg.AsyncConnection[Any]:
     """A connection of its own, to listen on."""
     settings = connection.get_connection_params()

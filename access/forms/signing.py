@@ -2,11 +2,15 @@
 
 from typing import Any
 
+from allauth.account.adapter import get_adapter
+from allauth.account.internal.flows.login import perform_password_login
+from allauth.account.models import Login
 from django import forms
 from django.contrib.auth.password_validation import (
     password_validators_help_texts,
     validate_password,
 )
+from django.http import HttpRequest, HttpResponse
 
 from access.models import User
 
@@ -26,6 +30,24 @@ class SignInForm(forms.Form):
             attrs={"class": "form-control", "autocomplete": "current-password"}
         ),
     )
+
+    def __init__(self, *args: Any, request: HttpRequest, **options: Any) -> None:
+        self.request = request
+        super().__init__(*args, **options)
+
+    def clean(self) -> dict[str, Any]:
+        """Unknown user, disabled user, wrong password: the same answer, at the same cost."""
+        if not self.errors:
+            adapter = get_adapter(self.request)
+            self.user = adapter.authenticate(self.request, **self.cleaned_data)
+            if self.user is None:
+                raise adapter.validation_error("username_password_mismatch")
+        return self.cleaned_data
+
+    def login(self, request: HttpRequest, redirect_url: str | None = None) -> HttpResponse:
+        """Sign in, or go on to the second factor. Called by allauth once the form is valid."""
+        login = Login(user=self.user, redirect_url=redirect_url)
+        return perform_password_login(request, {"username": self.user.username}, login)
 
 
 def _new_password() -> forms.PasswordInput:
@@ -62,7 +84,7 @@ class PasswordForm(forms.Form):
 
     def clean_current(self) -> str:
         current: str = self.cleaned_data["current"]
-        if not self.user.check_password(current):
+        if not get_adapter().reauthenticate(self.user, current):
             raise forms.ValidationError("This is not your present password.")
         return current
 

@@ -11,8 +11,7 @@ from access.authorize import Actor, authorize, live_grants
 from access.models import AuditEntry, Grant, User
 from access.policy import EVERYWHERE, Action, Role, Scope
 from access.problems import Invalid
-from live import changes
-from live.hub import REVOKED
+from live import changes, hub
 
 # Whoever has the panel's command line has its database: it is trusted, and recorded.
 COMMAND_LINE = Actor(User(username="command line"), "command")
@@ -32,8 +31,7 @@ def record(
 
 def announce_revoked(user: User | None = None) -> None:
     """Let every web process look at once whose rights are others, when the transaction commits."""
-    with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, %s)", [REVOKED, str(user.pk) if user else ""])
+    hub.announce_revoked(user.pk if user else None)
 
 
 def announce_alarm(scope: Scope, key: object) -> None:

@@ -4,6 +4,7 @@ from django.db import transaction
 
 from access.models import Grant, User
 from access.policy import Role
+from access.sessions import end_sessions
 from access.tokens import issue_link
 
 # The first person is both; where there are two, they should not be.
@@ -24,6 +25,7 @@ def ensure_admin(password: str | None) -> str | None:
             admin.set_unusable_password()
         if password and not admin.check_password(password):
             admin.set_password(password)
+            end_sessions(admin)
         admin.save()
     if admin.has_usable_password():
         return None

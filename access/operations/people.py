@@ -14,6 +14,7 @@ from access.operations.changing import (
     record,
 )
 from access.problems import Invalid
+from access.sessions import end_sessions
 from access.tokens import issue_link
 
 INVITATION_LIFE = timedelta(hours=24)
@@ -74,4 +75,6 @@ def _set_active(actor: Actor, user: User, active: bool) -> None:
         action = "access.enable" if active else "access.disable"
         before, after = {"is_active": not active}, {"is_active": active}
         record(actor, action, user.get_username(), before=before, after=after)
+        if not active:
+            end_sessions(user)  # for good: they must not come back to life with the account
         announce_revoked(user)

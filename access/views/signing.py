@@ -1,80 +1,86 @@
-"""Signing in and out, one's account, and the audit trail."""
+"""Signing in and out, and the audit trail."""
 
-from django.contrib.auth import authenticate, login, logout, update_session_auth_hash
+import json
+from typing import Any
+
+from allauth.account.internal.flows.login import perform_login
+from allauth.account.internal.flows.logout import logout
+from allauth.account.models import Login
+from allauth.account.views import LoginView
+from allauth.mfa.base.views import AuthenticateView
+from allauth.mfa.models import Authenticator
+from django.conf import settings
 from django.core.paginator import Paginator
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
-from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
-from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from access import audit, selectors
 from access.authorize import Actor, authorize
-from access.forms.signing import PasswordForm, SignInForm
-from access.models import AuditEntry, User
+from access.declared import PUBLIC, needs
+from access.forms.factors import KeyAtSignIn, SecondFactorForm
+from access.forms.signing import SignInForm
+from access.models import AuditEntry
 from access.policy import Action
-from access.requests import actor_of
+from access.requests import actor_of, address_of
 from access.tokens import link_works, use_link
 
 READ_OR_WRITE = ["GET", "HEAD", "POST"]
-MODEL = "django.contrib.auth.backends.ModelBackend"
-REFUSED = "This user name and password do not fit together."
-GUESSING = "Too many failed attempts. Wait five minutes, then try again."
 
 
-def _note(request: HttpRequest, user: User, action: str, phase: AuditEntry.Phase) -> None:
-    address = request.META.get("REMOTE_ADDR", "") or ""
-    audit.record(Actor(user, "browser", address), action, phase)
-
-
-def _next(request: HttpRequest) -> str:
-    """Where to go after signing in: only ever a page of ours."""
-    asked = request.POST.get("next") or request.GET.get("next", "")
-    hosts = {request.get_host()}
-    if url_has_allowed_host_and_scheme(asked, hosts, require_https=request.is_secure()):
-        return asked
-    return reverse("overview")
-
-
-@never_cache
-@sensitive_post_parameters("password")
-@require_http_methods(READ_OR_WRITE)
-def sign_in(request: HttpRequest) -> HttpResponse:
+class SignIn(LoginView):
     """An unknown user and a wrong password get the same answer, at the same cost."""
-    if request.user.is_authenticated:
-        return HttpResponseRedirect(_next(request))
-    form = SignInForm(request.POST or None)
-    if form.is_valid() and (user := _authenticated(request, form)):
-        with transaction.atomic():
-            login(request, user)
-            _note(request, user, "sign-in", AuditEntry.Phase.EVENT)
-        return HttpResponseRedirect(_next(request))
-    context = {"form": form, "next": _next(request)}
-    return render(request, "access/sign_in.html", context, status=422 if form.errors else 200)
+
+    form_class = SignInForm
+    template_name = "access/sign_in.html"
+
+    def form_invalid(self, form: SignInForm) -> HttpResponse:
+        return self.render_to_response(self.get_context_data(form=form), status=422)
+
+    def get_context_data(self, **context: Any) -> dict[str, Any]:
+        name = settings.OIDC_NAME if settings.OIDC_ISSUER else ""
+        return {**super().get_context_data(**context), "provider": name}
 
 
-def _authenticated(request: HttpRequest, form: SignInForm) -> User | None:
-    username = form.cleaned_data["username"]
-    address = request.META.get("REMOTE_ADDR", "") or ""
-    if selectors.too_many_failures(username, address):
-        form.add_error(None, GUESSING)
-        return None
-    user = authenticate(request, username=username, password=form.cleaned_data["password"])
-    if not isinstance(user, User):
-        nobody = User(username=username)
-        _note(request, nobody, selectors.SIGN_IN_FAILED, AuditEntry.Phase.REFUSED)
-        form.add_error(None, REFUSED)
-        return None
-    return user
+class SecondFactor(AuthenticateView):
+    """Between the password, the link or the provider and being signed in."""
+
+    form_class = SecondFactorForm
+    webauthn_form_class = KeyAtSignIn
+    template_name = "access/second_factor.html"
+
+    def form_invalid(self, form: SecondFactorForm) -> HttpResponse:
+        if not form.has_error("code", "too_many_login_attempts"):
+            actor = Actor(self.stage.login.user, "browser", address_of(self.request))
+            detail = {"by": ["code" if "code" in form.fields else "webauthn"]}
+            audit.record(actor, "sign-in.failed", AuditEntry.Phase.REFUSED, detail=detail)
+        response = super().form_invalid(form)
+        response.status_code = 422
+        return response
+
+    def get_context_data(self, **context: Any) -> dict[str, Any]:
+        user = self.stage.login.user
+        theirs = Authenticator.objects.filter(user=user).values_list("type", flat=True)
+        found = super().get_context_data(**context)
+        options = json.dumps(found["js_data"]["request_options"])
+        return {**found, "person": user, "types": set(theirs), "options": options}
+
+
+sign_in = needs(PUBLIC)(SignIn.as_view())
+second_factor = never_cache(needs(PUBLIC)(SecondFactor.as_view()))
 
 
 @never_cache
 @require_http_methods(READ_OR_WRITE)
+@needs(PUBLIC)
 def sign_in_by_link(request: HttpRequest, secret: str) -> HttpResponse:
-    """GET only asks: programs that preview links must not use it up."""
+    """GET only asks: programs that preview links must not use it up.
+
+    The link stands in for the password alone: whoever has a second factor is asked for it.
+    """
     if request.method != "POST":
         works = link_works(secret)
         status = 200 if works else 410
@@ -83,47 +89,23 @@ def sign_in_by_link(request: HttpRequest, secret: str) -> HttpResponse:
         user = use_link(secret)
         if user is None or not user.is_active:
             return render(request, "access/sign_in_link.html", {"works": False}, status=410)
-        login(request, user, backend=MODEL)
-        _note(request, user, "sign-in.link", AuditEntry.Phase.EVENT)
-    first = not user.has_usable_password()
-    return HttpResponseRedirect(reverse("access:password") if first else reverse("overview"))
+        logout(request, show_message=False)
+        first = not user.has_usable_password()
+        next_page = reverse("access:password") if first else reverse("overview")
+        response: HttpResponse = perform_login(request, Login(user=user, redirect_url=next_page))
+        return response
 
 
 @require_POST
+@needs(PUBLIC)
 def sign_out(request: HttpRequest) -> HttpResponse:
-    if isinstance(request.user, User):
-        _note(request, request.user, "sign-out", AuditEntry.Phase.EVENT)
-    logout(request)
+    """Also ends a sign-in that waits for its second factor."""
+    logout(request, show_message=False)
     return HttpResponseRedirect(reverse("access:sign-in"))
 
 
 @require_safe
-def account(request: HttpRequest) -> HttpResponse:
-    user = actor_of(request).user
-    context = {"grants": selectors.grants_shown(user), "changed": "changed" in request.GET}
-    return render(request, "access/account.html", context)
-
-
-@never_cache
-@sensitive_post_parameters()
-@require_http_methods(READ_OR_WRITE)
-def set_password(request: HttpRequest) -> HttpResponse:
-    user = actor_of(request).user
-    first = not user.has_usable_password()
-    form = PasswordForm(user, request.POST or None)
-    if form.is_valid():
-        with transaction.atomic():
-            user.set_password(form.cleaned_data["password"])
-            user.save(update_fields=["password"])
-            _note(request, user, "password.set", AuditEntry.Phase.EVENT)
-            update_session_auth_hash(request, user)
-        back = reverse("overview") if first else f"{reverse('access:account')}?changed"
-        return HttpResponseRedirect(back)
-    context = {"form": form, "first": first}
-    return render(request, "access/password.html", context, status=422 if form.errors else 200)
-
-
-@require_safe
+@needs(Action.AUDIT_VIEW)
 def audit_trail(request: HttpRequest) -> HttpResponse:
     """Newest first; for those who may see everything that everybody did."""
     authorize(actor_of(request), Action.AUDIT_VIEW)

@@ -29,7 +29,7 @@ from clusters.ports import EngineError
 from clusters.problems import NotFound
 from clusters.schemas import LogFilter
 
-LOOK_SECONDS = 0.5  # between two looks at the rows, and at the viewer's rights: they end in one
+LOOK_SECONDS = 0.5  # between two looks at the rows, and at the rights, which must end within 1 s
 LAST_FRAME_SECONDS = 0.5  # for the last lines of a service that vanished
 SIGNED_OUT, FORBIDDEN, GONE, SENSELESS, TRY_LATER = 4401, 4403, 4404, 4400, 1013
 
@@ -121,7 +121,14 @@ class LogConsumer(AsyncWebsocketConsumer):
 
     def _look_up(self, asked: LogFilter) -> Picture:
         where = self.scope["url_route"]["kwargs"]
-        return look(actor_now(self.scope), where["cluster"], where["service"], asked.task)
+        actor = actor_now(self.scope)
+        try:
+            return look(actor, where["cluster"], where["service"], asked.task)
+        except (Forbidden, NotFound):
+            actor_now(
+                self.scope
+            )  # or they were disabled just now, and may see nothing because of it
+            raise
 
 
 def _asked(scope: dict[str, Any]) -> LogFilter:

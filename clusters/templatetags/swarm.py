@@ -96,6 +96,22 @@ def exactly(moment: datetime | None) -> str:
     return timezone.localtime(moment).strftime("%Y-%m-%d %H:%M:%S") if moment else "—"
 
 
+_BROWSERS = ("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome")
+_SYSTEMS = ("Android", "iPhone", "iPad", "Windows", "Macintosh", "Linux")
+
+
+@register.filter
+def browser(user_agent: str) -> str:
+    """What somebody signed in with, as they would call it: "Firefox on Windows"."""
+    told = (*_BROWSERS, ("Safari/", "Safari"))
+    name = next((name for mark, name in told if mark in user_agent), "")
+    system = next((system for system in _SYSTEMS if system in user_agent), "")
+    system = "a Mac" if system == "Macintosh" else system
+    if not name:
+        return user_agent[:40] or "An unknown program"
+    return f"{name} on {system}" if system else name
+
+
 @register.filter
 def lasted(seconds: float | None) -> str:
     """Seconds as people say them: "42 s", "3 min 5 s"."""

@@ -20,6 +20,7 @@ PORT = 8000
 BEAT_SCHEDULE = Path("/tmp/beat-schedule")  # noqa: S108 - a container's own; may be lost
 SECRETS = (
     "DATABASE_URL", "CELERY_BROKER_URL", "PILOTHOUSE_SECRET_KEY", "PILOTHOUSE_ADMIN_PASSWORD",
+    "PILOTHOUSE_OIDC_CLIENT_SECRET",
 )  # fmt: skip
 
 

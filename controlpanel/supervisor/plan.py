@@ -75,6 +75,7 @@ def panel_commands(host: str, port: int, beat_schedule: Path) -> dict[str, tuple
         "-m", "uvicorn", "controlpanel.asgi:application", "--host", host, "--port", str(port),
         "--ws", "websockets-sansio", "--no-access-log", "--log-level", "warning",
         "--timeout-graceful-shutdown", "3",
+        "--no-proxy-headers",  # access.requests says which of them are believed
     )  # fmt: skip
     celery = ("-m", "celery", "--quiet", "--app", "controlpanel")
     worker = (

@@ -9,4 +9,6 @@ import "./logs.js";
 import "./matrix.js";
 import "./notices.js";
 import "./palette.js";
+import "./proof.js";
+import "./security_keys.js";
 import "./times.js";

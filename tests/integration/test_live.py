@@ -11,11 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from allauth.usersessions.models import UserSession
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from django.contrib.sessions.backends.db import SessionStore
 from django.contrib.sessions.models import Session
 from django.db import connection, transaction
+from django.test import Client
 from django.utils import timezone
 from websockets.exceptions import ConnectionClosed, InvalidStatus
 from websockets.sync.client import ClientConnection, connect
@@ -35,6 +37,7 @@ from tests.integration.panel import user
 from tests.integration.processes import Processes, database_url, environment
 from tests.servers.daemon import free_port
 from tests.servers.relay import Relay
+from tests.unit.panel import browser_of
 
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -51,7 +54,11 @@ class Web:
         return f"http://127.0.0.1:{self.port}"
 
     def open(self, who: User | None, *topics: str, since: int = 0, **options: Any) -> "Viewer":
-        headers = {"Cookie": f"{settings.SESSION_COOKIE_NAME}={_session_of(who)}"} if who else {}
+        return self.open_in(_session_of(who) if who else "", *topics, since=since, **options)
+
+    def open_in(self, session: str, *topics: str, since: int = 0, **options: Any) -> "Viewer":
+        """As a browser with this session does."""
+        headers = {"Cookie": f"{settings.SESSION_COOKIE_NAME}={session}"} if session else {}
         options = {"origin": self.origin, **options}
         return self._open(headers, *topics, since=since, **options)
 
@@ -305,6 +312,39 @@ def test_rights_that_end_or_change_close_an_idle_socket(web: Web, how: str, code
 
 def _is_of(session: Session, who: User) -> bool:
     return str(session.get_decoded().get(SESSION_KEY)) == str(who.pk)
+
+
+@pytest.mark.parametrize("how", ["one", "others", "sign-out", "password"])
+def test_a_session_that_is_ended_on_the_account_page_falls_silent_within_a_second(
+    web: Web, how: str, settings: Any
+) -> None:
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]  # quick to set
+    kim = user("kim")
+    kim.set_password("correct horse battery staple")
+    kim.save()
+    here, there = browser_of(kim), browser_of(kim)
+    there.get("/account/")  # it is on the list from then on
+    viewer = web.open_in(there.session.session_key, "services:lab")
+    viewer.read()
+    begun = time.monotonic()
+    _end(how, here, there)
+    assert viewer.close_code() == 4401
+    assert time.monotonic() - begun < 1.0
+    assert there.get("/account/").status_code == 302
+
+
+def _end(how: str, here: Client, there: Client) -> None:
+    """End the session of `there`."""
+    if how == "one":
+        row = UserSession.objects.get(session_key=there.session.session_key)
+        here.post(f"/account/sessions/{row.pk}/end/")
+    elif how == "others":
+        here.post("/account/sessions/end-others/")
+    elif how == "sign-out":
+        there.post("/sign-out/")
+    else:
+        old, new = "correct horse battery staple", "another horse battery staple"
+        here.post("/account/password/", {"current": old, "password": new, "again": new})
 
 
 def test_rights_that_end_without_a_word_close_it_as_well(web: Web) -> None:

@@ -1,7 +1,16 @@
 """What all unit tests share."""
 
-from hypothesis import settings
+from typing import Any
+
+import pytest
+from hypothesis import settings as hypothesis_settings
 
 # The machine may be busy: a slow example is no failure. And a failure must repeat anywhere.
-settings.register_profile("pilothouse", deadline=None, max_examples=25, derandomize=True)
-settings.load_profile("pilothouse")
+hypothesis_settings.register_profile("pilothouse", deadline=None, max_examples=25, derandomize=True)
+hypothesis_settings.load_profile("pilothouse")
+
+
+@pytest.fixture(autouse=True)
+def _passwords_are_quick(settings: Any) -> None:
+    """A real hash takes half a second, and is Django's to test."""
+    settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -5,7 +5,10 @@ import time
 from typing import Any
 
 import pytest
-from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY
+from allauth.account.internal.flows.login import (
+    _AUTHENTICATION_METHODS_USER_SESSION_KEY,
+    AUTHENTICATION_METHODS_SESSION_KEY,
+)
 from django.test import Client
 from django.utils import timezone
 
@@ -90,10 +93,16 @@ def browser_of(user: User, **options: Any) -> Client:
     """A signed-in browser whose person has just proved who they are."""
     client = Client(**options)
     client.force_login(user)
-    session = client.session
-    session[AUTHENTICATION_METHODS_SESSION_KEY] = [{"method": "password", "at": time.time()}]
-    session.save()
+    note_proof(client, user)
     return client
+
+
+def note_proof(client: Client, user: User, method: str = "password", ago: float = 0.0) -> None:
+    """The browser's person proved so many seconds ago who they are, and not since."""
+    session = client.session
+    session[AUTHENTICATION_METHODS_SESSION_KEY] = [{"method": method, "at": time.time() - ago}]
+    session[_AUTHENTICATION_METHODS_USER_SESSION_KEY] = str(user.pk)
+    session.save()
 
 
 class ApiClient:

@@ -7,7 +7,9 @@ from django.core.management import CommandError, call_command
 from access.authorize import allowed
 from access.models import AuditEntry, User
 from access.policy import Action, Scope
+from access.requests import has_second_factor
 from access.tokens import find_token, issue_token, use_link
+from tests.unit.signing import give_app, give_recovery_codes
 
 pytestmark = pytest.mark.django_db
 
@@ -69,3 +71,17 @@ def test_a_group_gets_a_role_and_gives_it_to_its_members() -> None:
     assert Action.SERVICE_SCALE in allowed(vera, Scope("local"))
     call_command("grant", "operator", "--group", "shop team", "--cluster", "local", "--withdraw")
     assert not allowed(vera, Scope("local"))
+
+
+def test_who_lost_every_second_factor_starts_anew() -> None:
+    vera = User.objects.create_user("vera")
+    with pytest.raises(CommandError, match="vera has no second factor"):
+        call_command("forget_second_factors", "vera")
+    give_app(vera)
+    give_recovery_codes(vera)
+    call_command("forget_second_factors", "vera")
+    assert not has_second_factor(vera)
+    assert not vera.authenticator_set.exists()
+    assert AuditEntry.objects.get().action == "factor.forget"
+    with pytest.raises(CommandError, match="no user named kim"):
+        call_command("forget_second_factors", "kim")

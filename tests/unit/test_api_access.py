@@ -180,7 +180,7 @@ def test_issuing_wants_a_fresh_proof() -> None:
     client = Client()
     client.force_login(make_user(Role.VIEWER))
     assert call(client, "POST", "/tokens", {"name": "ci"}).status_code == 403
-    assert client.get("/account/tokens/new/").status_code == 403
+    assert client.get("/account/tokens/new/").headers["Location"].startswith("/account/confirm/")
     assert not ApiToken.objects.exists()
 
 

@@ -18,5 +18,6 @@ class Command(BaseCommand):
 
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", interactive=False, stdout=sys.stderr)
+        call_command("createcachetable", stdout=sys.stderr)
         sign_in = ensure_admin(os.environ.get("PILOTHOUSE_ADMIN_PASSWORD") or None)
         self.stdout.write(json.dumps({"sign_in": sign_in}))

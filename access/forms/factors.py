@@ -1,0 +1,93 @@
+"""Codes and keys, with allauth's rules and our looks."""
+
+import struct
+from typing import Any
+
+from allauth.account.forms import ReauthenticateForm
+from allauth.mfa.base.forms import AuthenticateForm as CodeAtSignIn
+from allauth.mfa.base.forms import ReauthenticateForm as CodeAsProof
+from allauth.mfa.models import Authenticator
+from allauth.mfa.totp.forms import ActivateTOTPForm
+from allauth.mfa.webauthn.forms import (
+    AddWebAuthnForm,
+    AuthenticateWebAuthnForm,
+    ReauthenticateWebAuthnForm,
+)
+from django import forms
+
+# What the library for security keys makes of an answer that is none.
+NO_ANSWER = (AttributeError, IndexError, KeyError, TypeError, ValueError, struct.error)
+NOT_THIS_KEY = "This key is not one of yours here, or it took too long. Try again."
+
+
+def _code(label: str, help_text: str = "") -> forms.CharField:
+    widget = forms.TextInput(
+        attrs={
+            "class": "form-control",
+            "autocomplete": "one-time-code",
+            "inputmode": "numeric",
+            "autofocus": True,
+        }
+    )
+    return forms.CharField(label=label, max_length=32, help_text=help_text, widget=widget)
+
+
+class SecondFactorForm(CodeAtSignIn):
+    code = _code("Code", "Of your authenticator app, or one of your recovery codes.")
+
+
+class CodeForm(CodeAsProof):
+    code = _code("Code", "Of your authenticator app, or one of your recovery codes.")
+
+
+class AnsweredKey:
+    def clean_credential(self) -> Authenticator:
+        try:
+            authenticator: Authenticator = super().clean_credential()  # type: ignore[misc]
+        except NO_ANSWER as error:
+            raise forms.ValidationError(NOT_THIS_KEY) from error
+        return authenticator
+
+
+class KeyAtSignIn(AnsweredKey, AuthenticateWebAuthnForm):
+    pass
+
+
+class KeyAsProof(AnsweredKey, ReauthenticateWebAuthnForm):
+    pass
+
+
+class PasswordProofForm(ReauthenticateForm):
+    password = forms.CharField(
+        label="Password",
+        strip=False,
+        max_length=4096,
+        widget=forms.PasswordInput(
+            attrs={
+                "class": "form-control",
+                "autocomplete": "current-password",
+                "autofocus": True,
+            }
+        ),
+    )
+
+
+class AuthenticatorForm(ActivateTOTPForm):
+    code = _code("Code", "The six digits that the app shows now.")
+
+
+class KeyForm(AddWebAuthnForm):
+    name = forms.CharField(
+        label="Name",
+        max_length=100,
+        required=False,
+        help_text="To tell it from your other keys.",
+        widget=forms.TextInput(attrs={"class": "form-control", "autocomplete": "off"}),
+    )
+
+    def clean(self) -> dict[str, Any]:
+        try:
+            cleaned: dict[str, Any] = super().clean()
+        except NO_ANSWER as error:
+            raise forms.ValidationError(NOT_THIS_KEY) from error
+        return cleaned
