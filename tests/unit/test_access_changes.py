@@ -1,17 +1,22 @@
 """Changing who may do what: in one's own scope alone, never to nobody, and always on record."""
 
 import re
+import threading
+import time
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
+from django.db import connection
 from django.test import Client
 from django.utils import timezone
 
-from access.authorize import may
+from access.authorize import Actor, Forbidden, may
 from access.models import AuditEntry, Grant, Protection, SignInLink, Unprotected, User
+from access.operations.grants import withdraw
 from access.policy import Action, Role, Scope
+from access.problems import Invalid
 from access.tokens import use_link
 from tests.unit.panel import MARKS, browser_of, make_cluster, make_service, make_user
 
@@ -193,6 +198,36 @@ def test_the_last_but_one_may_go() -> None:
     client, grant = only_admin()
     make_user(Role.ADMIN)
     assert client.post(f"/access/grants/{grant.pk}/withdraw/").status_code == 302
+
+
+@pytest.mark.django_db(transaction=True)
+def test_two_who_withdraw_each_other_at_once_leave_one() -> None:
+    admins = [make_user(Role.ADMIN) for _ in range(2)]
+    refusals: list[Exception] = []
+
+    def withdraw_other(me: User, other: User) -> None:
+        try:
+            actor = Actor(me, "browser", proven_at=time.time())
+            withdraw(actor, Grant.objects.get(user=other))
+        except (Invalid, Forbidden) as refusal:
+            refusals.append(refusal)
+        finally:
+            connection.close()
+
+    for _ in range(5):
+        Grant.objects.all().delete()
+        refusals.clear()
+        for admin in admins:
+            Grant.objects.create(user=admin, role=Role.ADMIN)
+        threads = [
+            threading.Thread(target=withdraw_other, args=pair) for pair in (admins, admins[::-1])
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert Grant.objects.count() == 1
+        assert len(refusals) == 1
 
 
 # --- People --------------------------------------------------------------------------------------
