@@ -27,9 +27,8 @@ class Alarms:
     unprotected: list[Unprotected]
 
 
-def alarms_of(user: User) -> Alarms:
+def alarms_of(grants: list[Held]) -> Alarms:
     """Emergencies for whoever can see something of their scope; the rest for its administrators."""
-    grants = grants_of(user)
     open_ones = [
         glass
         for glass in BreakGlass.objects.filter(reviewed_at=None).select_related("user")
@@ -62,7 +61,7 @@ def running_now() -> Hashable:
 
 def alarms(user: User) -> dict[str, Any]:
     """What `templates/access/_alarms.html` is rendered with: the same for all with these rights."""
-    return {"alarms": alarms_of(user)}
+    return {"alarms": alarms_of(grants_of(user))}
 
 
 # --- Emergencies ---------------------------------------------------------------------------------

@@ -47,7 +47,7 @@ class Shell:
 
     @cached_property
     def alarms(self) -> Alarms:
-        return alarms_of(self.user)
+        return alarms_of(self.grants)
 
     @property
     def own_emergencies(self) -> list[BreakGlass]:

@@ -1,18 +1,34 @@
 """Changing who may do what: in one's own scope alone, never to nobody, and always on record."""
 
 import re
+import threading
+import time
+from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
 
 import pytest
 from django.contrib.auth.models import Group
+from django.db import connection
+from django.db.models.functions import Now
 from django.test import Client
 from django.utils import timezone
 
-from access.authorize import may
-from access.models import AuditEntry, Grant, Protection, SignInLink, Unprotected, User
+from access.authorize import Actor, Forbidden, may
+from access.models import (
+    ApiToken,
+    AuditEntry,
+    BreakGlass,
+    Grant,
+    Protection,
+    SignInLink,
+    Unprotected,
+    User,
+)
+from access.operations import emergencies, grants, groups, people, protections, tokens
 from access.policy import Action, Role, Scope
-from access.tokens import use_link
+from access.problems import Invalid
+from access.tokens import issue_token, use_link
 from tests.unit.panel import MARKS, browser_of, make_cluster, make_service, make_user
 
 pytestmark = MARKS
@@ -195,6 +211,36 @@ def test_the_last_but_one_may_go() -> None:
     assert client.post(f"/access/grants/{grant.pk}/withdraw/").status_code == 302
 
 
+@pytest.mark.django_db(transaction=True)
+def test_two_who_withdraw_each_other_at_once_leave_one() -> None:
+    admins = [make_user(Role.ADMIN) for _ in range(2)]
+    refusals: list[Exception] = []
+
+    def withdraw_other(me: User, other: User) -> None:
+        try:
+            actor = Actor(me, "browser", proven_at=time.time())
+            grants.withdraw(actor, Grant.objects.get(user=other))
+        except (Invalid, Forbidden) as refusal:
+            refusals.append(refusal)
+        finally:
+            connection.close()
+
+    for _ in range(5):
+        Grant.objects.all().delete()
+        refusals.clear()
+        for admin in admins:
+            Grant.objects.create(user=admin, role=Role.ADMIN)
+        threads = [
+            threading.Thread(target=withdraw_other, args=pair) for pair in (admins, admins[::-1])
+        ]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert Grant.objects.count() == 1
+        assert len(refusals) == 1
+
+
 # --- People --------------------------------------------------------------------------------------
 
 
@@ -287,6 +333,51 @@ def test_a_group_gives_while_one_is_in_it(admin: Client, kim: User) -> None:
     admin.post("/access/groups/shop team/remove/")
     assert not may(kim, Action.SERVICE_UPDATE, SHOP)
     assert trail("access.group-remove").detail["before"]["members"] == ["kim"]
+
+
+# --- Each change asks by itself, whoever calls it -------------------------------------------------
+
+CHANGES: dict[str, Callable[[Actor, User, Group], Any]] = {
+    "give": lambda actor, kim, ops: grants.give(actor, kim, Role.VIEWER, Scope("test")),
+    "withdraw": lambda actor, kim, ops: grants.withdraw(actor, Grant.objects.get(user=kim)),
+    "make a person": lambda actor, kim, ops: people.make_person(actor, "x"),
+    "make a link": lambda actor, kim, ops: people.new_link(actor, kim),
+    "disable": lambda actor, kim, ops: people.disable(actor, kim),
+    "enable": lambda actor, kim, ops: people.enable(actor, kim),
+    "make a group": lambda actor, kim, ops: groups.make_group(actor, "x"),
+    "remove a group": lambda actor, kim, ops: groups.remove_group(actor, ops),
+    "add a member": lambda actor, kim, ops: groups.add_member(actor, ops, kim),
+    "remove a member": lambda actor, kim, ops: groups.remove_member(actor, ops, kim),
+    "protect": lambda actor, kim, ops: protections.protect(actor, Scope("test")),
+    "unprotect": lambda actor, kim, ops: protections.unprotect(actor, Protection.objects.get()),
+    "revoke": lambda actor, kim, ops: tokens.revoke(actor, ApiToken.objects.get()),
+    "break the glass": lambda actor, kim, ops: emergencies.break_glass(
+        actor, Scope("test"), "A reason that is long enough."
+    ),
+    "give back": lambda actor, kim, ops: emergencies.give_back(actor, BreakGlass.objects.get()),
+    "review": lambda actor, kim, ops: emergencies.review(actor, BreakGlass.objects.get(), "Fine."),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+@pytest.mark.parametrize("who", ["elsewhere", "operator", "unproven", "token"])
+def test_a_change_asks_by_itself_for_the_right_to_it(kim: User, change: str, who: str) -> None:
+    ops = Group.objects.create(name="ops")
+    Grant.objects.create(user=kim, role=Role.VIEWER, cluster="test")
+    Protection.objects.create(cluster="test")
+    issue_token(kim, "t", scope=Scope("test"))
+    BreakGlass.objects.create(user=kim, cluster="test", reason="", until=Now() + timedelta(hours=1))
+    if who == "elsewhere":
+        user = make_user(Role.ADMIN, cluster="prod")
+    elif who == "operator":
+        user = make_user(Role.VIEWER if change == "break the glass" else Role.OPERATOR)
+    else:
+        user = make_user(Role.ADMIN)
+        user.token = ApiToken(user=user) if who == "token" else None
+    proven_at = None if who == "unproven" else time.time()
+    with pytest.raises(Forbidden):
+        CHANGES[change](Actor(user, "browser", proven_at=proven_at), kim, ops)
+    assert not AuditEntry.objects.exists()
 
 
 # --- What one sees -------------------------------------------------------------------------------

@@ -40,6 +40,7 @@ def people() -> list[User]:
     Grant.objects.create(user=ended, role=Role.ADMIN, expires_at=timezone.now())
     disabled = User.objects.create(username="disabled", is_active=False)
     Grant.objects.create(user=disabled, role=Role.ADMIN)
+    disabled.groups.add(*Group.objects.all())
     return list(User.objects.all())
 
 

@@ -325,6 +325,16 @@ def test_issue_token_prints_a_token_that_works() -> None:
     assert Client().get("/api/v1/clusters/local", headers=headers).status_code == 200
 
 
+def test_a_printed_token_is_kept_to_its_role_and_place() -> None:
+    make_cluster()
+    user = make_user(Role.ADMIN)
+    asked = ("--role", "viewer", "--cluster", "elsewhere")
+    call_command("issue_token", user.username, *asked, stdout=StringIO())
+    token = ApiToken.objects.get()
+    assert (token.role, token.cluster) == ("viewer", "elsewhere")
+    assert AuditEntry.objects.get(action="token.issue").detail["after"]["owner"] == user.username
+
+
 @pytest.mark.parametrize(
     ("arguments", "said"),
     [(("ghost",), "no user named ghost"), (("{user}", "--days", "0"), "--days must be 1 to 366")],
