@@ -1,8 +1,7 @@
-"""The API's addresses of the audit trail and of one's own tokens."""
+"""The API's addresses of one's own tokens."""
 
 from datetime import datetime, timedelta
 from typing import Any
-from uuid import UUID
 
 from django.db import transaction
 from django.db.models.functions import Now
@@ -13,39 +12,13 @@ from ninja.errors import HttpError
 from pydantic import ConfigDict, Field
 
 from access import audit
-from access.authorize import Actor, authorize
+from access.authorize import Actor
+from access.declared import SIGNED_IN, needs
 from access.models import ApiToken, AuditEntry
 from access.paging import Page, Paging, page_of
-from access.policy import Action, Scope
 from access.tokens import issue_token
 
-trail = Router(tags=["Audit"])
 tokens = Router(tags=["Your tokens"])
-
-
-class AuditFilter(Paging):
-    cluster: str = Field("", max_length=64, description="One cluster; needed if you audit only it.")
-    actor: str = Field("", max_length=150, description="A user name.")
-    action: str = Field("", max_length=32, examples=["service.scale"])
-    operation: UUID | None = Field(None, description="The rows of one operation.")
-
-
-class Entry(Schema):
-    """Who did what to what, from where, and how it went."""
-
-    id: int
-    at: datetime
-    phase: str = Field(description="intent, result, refused, or event for what has no operation.")
-    actor: str
-    via: str
-    address: str
-    action: str
-    cluster: str
-    stack: str
-    target: str
-    operation: UUID | None
-    outcome: str
-    detail: dict[str, Any]
 
 
 class Token(Schema):
@@ -73,35 +46,15 @@ def _actor(request: HttpRequest) -> Actor:
     return actor
 
 
-@trail.get("", response=Page[Entry], summary="Read the audit trail")
-def list_entries(request: HttpRequest, filters: Query[AuditFilter]) -> dict[str, Any]:
-    """The newest first. For auditors of everything, or of the cluster that `cluster` names."""
-    authorize(_actor(request), Action.AUDIT_VIEW, Scope(filters.cluster))
-    asked = {
-        "cluster": filters.cluster,
-        "actor_name": filters.actor,
-        "action": filters.action,
-        "operation": filters.operation,
-    }
-    rows = AuditEntry.objects.filter(**{name: value for name, value in asked.items() if value})
-    return page_of(rows.order_by("-id"), filters, _shown_entry)
-
-
-def _shown_entry(row: AuditEntry) -> dict[str, Any]:
-    names = (
-        "id", "at", "phase", "via", "address", "action", "cluster", "stack", "target",
-        "operation", "outcome", "detail",
-    )  # fmt: skip
-    return {"actor": row.actor_name, **{name: getattr(row, name) for name in names}}
-
-
 @tokens.get("", response=Page[Token], summary="List your tokens")
+@needs(SIGNED_IN)
 def list_tokens(request: HttpRequest, paging: Query[Paging]) -> dict[str, Any]:
     rows = ApiToken.objects.filter(user=_actor(request).user).order_by("-id")
     return page_of(rows, paging, _shown_token)
 
 
 @tokens.post("", response={201: IssuedToken}, summary="Issue a token")
+@needs(SIGNED_IN)
 def issue(request: HttpRequest, new: NewToken) -> Status:
     """With your own rights. A token cannot issue tokens: sign in with the browser for this."""
     actor = _actor(request)
@@ -115,6 +68,7 @@ def issue(request: HttpRequest, new: NewToken) -> Status:
 
 
 @tokens.delete("{int:token}", response={204: None}, summary="Revoke a token")
+@needs(SIGNED_IN)
 def revoke(request: HttpRequest, token: int) -> Status:
     """It stops working at once. Revoking it again changes nothing."""
     actor = _actor(request)

@@ -1,8 +1,7 @@
-"""Reads about people and of the audit trail."""
+"""Reads about people."""
 
 from datetime import timedelta
 
-from django.db.models import Q, QuerySet
 from django.utils import timezone
 
 from access.models import AuditEntry, User
@@ -11,20 +10,6 @@ FAILURES = 10  # wrong passwords for one name, or from one address, within WINDO
 WINDOW = timedelta(minutes=5)
 LOOKED_AT = 200  # of the newest entries: a guess costs the same however long the trail is
 SIGN_IN_FAILED = "sign-in.failed"
-
-
-def audit_trail(actor: str = "", action: str = "", target: str = "") -> QuerySet[AuditEntry]:
-    """Newest first, narrowed by parts of the names."""
-    found = AuditEntry.objects.all()
-    if actor:
-        found = found.filter(actor_name__icontains=actor)
-    if action:
-        found = found.filter(action__icontains=action)
-    if target:
-        found = found.filter(
-            Q(target__icontains=target) | Q(cluster__icontains=target) | Q(stack__icontains=target)
-        )
-    return found
 
 
 def too_many_failures(username: str, address: str) -> bool:

@@ -2,7 +2,7 @@
 
 from django.urls import path
 
-from access import views
+from access import audit_views, views
 
 app_name = "access"
 urlpatterns = [
@@ -11,5 +11,7 @@ urlpatterns = [
     path("sign-out/", views.sign_out, name="sign-out"),
     path("account/", views.account, name="account"),
     path("account/password/", views.set_password, name="password"),
-    path("audit/", views.audit_trail, name="audit"),
+    path("audit/", audit_views.trail, name="audit"),
+    path("audit/export/", audit_views.export, name="audit-export"),
+    path("audit/proof/", audit_views.proof, name="audit-proof"),
 ]

@@ -1,7 +1,6 @@
-"""Signing in and out, one's account, and the audit trail."""
+"""Signing in and out, and one's account."""
 
 from django.contrib.auth import authenticate, login, logout, update_session_auth_hash
-from django.core.paginator import Paginator
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
@@ -12,10 +11,10 @@ from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods, require_POST, require_safe
 
 from access import audit, selectors
-from access.authorize import Actor, authorize
+from access.authorize import Actor
+from access.declared import PUBLIC, SIGNED_IN, needs
 from access.forms import PasswordForm, SignInForm
 from access.models import AuditEntry, User
-from access.policy import Action
 from access.requests import actor_of
 from access.tokens import link_works, use_link
 
@@ -42,6 +41,7 @@ def _next(request: HttpRequest) -> str:
 @never_cache
 @sensitive_post_parameters("password")
 @require_http_methods(READ_OR_WRITE)
+@needs(PUBLIC)
 def sign_in(request: HttpRequest) -> HttpResponse:
     """An unknown user and a wrong password get the same answer, at the same cost."""
     if request.user.is_authenticated:
@@ -73,6 +73,7 @@ def _authenticated(request: HttpRequest, form: SignInForm) -> User | None:
 
 @never_cache
 @require_http_methods(READ_OR_WRITE)
+@needs(PUBLIC)
 def sign_in_by_link(request: HttpRequest, secret: str) -> HttpResponse:
     """GET only asks: programs that preview links must not use it up."""
     if request.method != "POST":
@@ -90,6 +91,7 @@ def sign_in_by_link(request: HttpRequest, secret: str) -> HttpResponse:
 
 
 @require_POST
+@needs(SIGNED_IN)
 def sign_out(request: HttpRequest) -> HttpResponse:
     if isinstance(request.user, User):
         _note(request, request.user, "sign-out", AuditEntry.Phase.EVENT)
@@ -98,6 +100,7 @@ def sign_out(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+@needs(SIGNED_IN)
 def account(request: HttpRequest) -> HttpResponse:
     user = actor_of(request).user
     context = {"grants": selectors.grants_shown(user), "changed": "changed" in request.GET}
@@ -107,6 +110,7 @@ def account(request: HttpRequest) -> HttpResponse:
 @never_cache
 @sensitive_post_parameters()
 @require_http_methods(READ_OR_WRITE)
+@needs(SIGNED_IN)
 def set_password(request: HttpRequest) -> HttpResponse:
     user = actor_of(request).user
     first = not user.has_usable_password()
@@ -121,13 +125,3 @@ def set_password(request: HttpRequest) -> HttpResponse:
         return HttpResponseRedirect(back)
     context = {"form": form, "first": first}
     return render(request, "access/password.html", context, status=422 if form.errors else 200)
-
-
-@require_safe
-def audit_trail(request: HttpRequest) -> HttpResponse:
-    """Newest first; for those who may see everything that everybody did."""
-    authorize(actor_of(request), Action.AUDIT_VIEW)
-    asked = {name: request.GET.get(name, "")[:100] for name in ("actor", "action", "target")}
-    pages = Paginator(selectors.audit_trail(**asked), 100)
-    page = pages.get_page(request.GET.get("page"))
-    return render(request, "access/audit.html", {"page": page, "asked": asked})
