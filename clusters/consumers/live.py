@@ -12,6 +12,7 @@ from django.contrib.sessions.models import Session
 from django.db.models.functions import Now
 
 from access.authorize import grants_of, held_by_many
+from access.declared import SIGNED_IN, needs
 from access.models import User
 from access.policy import Held
 from access.requests import SignedOut, actor_of_scope
@@ -55,6 +56,7 @@ def hub() -> Hub:
     return _hubs[key]
 
 
+@needs(SIGNED_IN)
 class LiveConsumer(AsyncWebsocketConsumer):
     """`/live/?since=<sequence>&topics=<topic>&topics=…`: frames of fragments, see live.hub.
 

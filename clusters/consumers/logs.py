@@ -21,8 +21,11 @@ from django.db import InterfaceError, OperationalError
 from django.db.models.functions import Now
 from pydantic import ValidationError
 
+from access import noted
 from access.authorize import Actor, Forbidden
+from access.declared import needs
 from access.models import User
+from access.policy import Action
 from access.requests import SignedOut, actor_of_scope
 from clusters.engines import streams_for
 from clusters.logs.following import Follower
@@ -45,10 +48,12 @@ class Closing(Exception):
         self.code, self.reason = code, reason
 
 
+@needs(Action.SERVICE_LOGS)
 class LogConsumer(AsyncWebsocketConsumer):
     """One viewer's stream. Everything it opened ends with its socket."""
 
     _stream: asyncio.Task[None] | None = None
+    _opened = False  # the trail tells of the stream, not of every look at the rows
 
     async def connect(self) -> None:
         try:
@@ -130,7 +135,16 @@ class LogConsumer(AsyncWebsocketConsumer):
         if user is None or not session.exists():
             raise SignedOut
         where = self.scope["url_route"]["kwargs"]
-        return look(Actor(user, "browser"), where["cluster"], where["service"], asked.task)
+        actor = Actor(user, "browser", actor_of_scope(self.scope).address)
+        try:
+            picture = look(actor, where["cluster"], where["service"], asked.task)
+        except Forbidden as refusal:
+            noted.refused(actor, refusal)
+            raise
+        if not self._opened:
+            self._opened = True
+            noted.read(actor, Action.SERVICE_LOGS, picture.scope, where["service"])
+        return picture
 
 
 def _asked(scope: dict[str, Any]) -> LogFilter:
