@@ -4,7 +4,7 @@ from functools import cached_property
 
 from django.http import HttpRequest
 
-from access.authorize import allowed
+from access.authorize import allowed, scopes_with
 from access.models import User
 from access.policy import Action
 from clusters import contexts, selectors
@@ -29,6 +29,11 @@ class Shell:
     @cached_property
     def tray(self) -> dict[str, object]:
         return contexts.tray(self.user)
+
+    @cached_property
+    def audits(self) -> bool:
+        """Whether the trail is there for them: all of it, or that of a cluster or a stack."""
+        return bool(scopes_with(self.user, Action.AUDIT_VIEW))
 
     @cached_property
     def may(self) -> frozenset[Action]:
