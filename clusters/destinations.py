@@ -5,6 +5,7 @@ the sockets of its machine. What is asked for is checked when it is registered, 
 connected to each time, by the addresses that the name has at that moment.
 """
 
+import errno
 import ipaddress
 import posixpath
 import socket
@@ -18,7 +19,16 @@ NAT64 = ipaddress.ip_network("64:ff9b::/96")
 
 
 class NotADestination(OSError):
-    """The panel does not connect there. `str()` says why, and what could be done."""
+    """The panel does not connect there. `str()` says why, and what could be done.
+
+    An OSError, because what connects knows what to do with one of those.
+    """
+
+    def __init__(self, words: str) -> None:
+        super().__init__(errno.EACCES, words)
+
+    def __str__(self) -> str:
+        return str(self.strerror)
 
 
 def resolved(host: str, port: int, refused: Iterable[str]) -> list[str]:

@@ -85,7 +85,13 @@ def check_settings(**_: Any) -> list[CheckMessage]:
 
 
 def dangers() -> list[Danger]:
-    return [*_of_the_web(), *_of_the_broker(), *_of_the_database(), *_of_the_engine(), *_of_files()]
+    return [
+        *_of_the_web(),
+        *_of_the_broker(),
+        *of_the_database(settings.DATABASES["default"]),
+        *_of_the_engine(),
+        *_of_files(),
+    ]
 
 
 def _of_the_web() -> Iterator[Danger]:
@@ -143,8 +149,7 @@ def _of_the_broker() -> Iterator[Danger]:
             )
 
 
-def _of_the_database() -> Iterator[Danger]:
-    database = settings.DATABASES["default"]
+def of_the_database(database: dict[str, Any]) -> Iterator[Danger]:
     host = str(database.get("HOST") or "")
     encrypted = ("require", "verify-ca", "verify-full")
     by_socket = not host or host.startswith(("/", "%2F"))

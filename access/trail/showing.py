@@ -55,6 +55,6 @@ def _flat(detail: dict[str, Any]) -> list[tuple[str, Any]]:
 
 
 def _text(value: Any) -> str:
-    if value is None:
+    if value is None or value == [] or value == {}:
         return ""
     return value if isinstance(value, str) else json.dumps(value, ensure_ascii=False, indent=1)
