@@ -351,7 +351,8 @@ def test_a_disabled_users_token_ends_with_the_next_request() -> None:
 
 PAYLOADS = [
     "<script>window.pwned=1</script>", "<img src=x onerror=window.pwned=1>", "javascript:pwned()",
-    "\"><svg onload=pwned=1>", "' hx-get='/x' hx-trigger='load", "{{ 7*7 }}", "</title><script>x</script>", "<!-- x",
+    "\"><svg onload=pwned=1>", "' hx-get='/x' hx-trigger='load", "{{ 7*7 }}",
+    "</title><script>x</script>", "<!-- x",
 ]  # fmt: skip
 
 
