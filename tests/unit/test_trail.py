@@ -23,6 +23,8 @@ from access.tasks import keep_heads, prove, tend
 from access.tokens import find_token, issue_token
 from access.trail import heads, proofs, reading
 from access.trail.reading import Filters
+from access.trail.showing import shown
+from controlpanel.configuration import tell_changes
 from tests.unit.panel import MARKS, ApiClient, browser_of, make_cluster, make_service, make_user
 from tests.unit.test_audit import by_force, write
 
@@ -465,6 +467,18 @@ def test_a_token_from_a_new_address_is_told_once() -> None:
         noted.token_used(Actor(token.user, "api", address))
     told = AuditEntry.objects.filter(action="token.new-address")
     assert [(e.address, e.target) for e in told] == [("192.0.2.2", "deploy")]
+
+
+def test_a_changed_setting_is_told_with_what_it_was(settings: Any) -> None:
+    tell_changes()
+    tell_changes()
+    assert AuditEntry.objects.filter(action="panel.settings").count() == 1
+    settings.ALLOWED_HOSTS = ["panel.example.org"]
+    tell_changes()
+    last = AuditEntry.objects.filter(action="panel.settings").latest("id")
+    assert last.detail["after"]["ALLOWED_HOSTS"] == ["panel.example.org"]
+    assert last.detail["before"]["ALLOWED_HOSTS"] != ["panel.example.org"]
+    assert shown(last, []).differences[0][0] == "ALLOWED_HOSTS"
 
 
 # --- However long the trail ----------------------------------------------------------------------
