@@ -5,7 +5,7 @@ chain's head is held until the commit, so that entries are numbered in the order
 """
 
 import json
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC
 from typing import Any
@@ -15,7 +15,7 @@ from django.core.serializers.json import DjangoJSONEncoder
 from django.db import models, transaction
 
 from access import chain
-from access.authorize import Actor, Forbidden, emergency_of
+from access.authorize import Actor, emergency_of
 from access.chain import Break
 from access.models import AuditChain, AuditEntry
 from access.policy import EVERYWHERE, Action, Scope
@@ -95,11 +95,6 @@ def _locked_head(cluster: str) -> Any:
     return heads.get(pk=cluster)
 
 
-def refused(actor: Actor, refusal: Forbidden) -> None:
-    """Note that somebody tried what they may not."""
-    record(actor, refusal.action, AuditEntry.Phase.REFUSED, scope=refusal.scope)
-
-
 def exported(entry: AuditEntry) -> dict[str, Any]:
     """An entry as JSON has it: what its hash covers, and the hash."""
     own = (
@@ -126,11 +121,28 @@ class Head:
     hash: str
 
 
+Progress = Callable[[int], None]  # told how many more entries were followed
+BATCH = 2000  # entries in memory at a time
+
+
 def heads() -> list[Head]:
     return [
         Head(head.cluster, head.sequence, head.hash)
         for head in AuditChain.objects.order_by("cluster")
     ]
+
+
+def chains(kept: Iterable[Head] = ()) -> list[str]:
+    """The names of all chains: by their heads, by their entries, and by heads that were kept."""
+    names = {head.cluster for head in (*heads(), *kept)}
+    after: str | None = ""  # one name after the other: the entries are many, their chains are few
+    while after is not None:
+        more = AuditEntry.objects.filter(cluster__gt=after).order_by("cluster")
+        after = more.values_list("cluster", flat=True).first()
+        names |= {after} if after is not None else set()
+    if AuditEntry.objects.filter(cluster="").exists():
+        names.add("")
+    return sorted(names)
 
 
 def verify(kept: Iterable[Head] = ()) -> list[Break]:
@@ -139,39 +151,53 @@ def verify(kept: Iterable[Head] = ()) -> list[Break]:
     `kept` are heads from an earlier time: they tell when entries, or whole chains, were taken off
     the end, or when everything was written anew.
     """
-    older: dict[str, list[Head]] = {}
-    for head in kept:
-        older.setdefault(head.cluster, []).append(head)
-    newest = {head.cluster: head for head in heads()}
-    names = sorted(
-        {
-            *newest,
-            *older,
-            *AuditEntry.objects.order_by().values_list("cluster", flat=True).distinct(),
-        }
-    )
-    found = (_break_of(name, newest.get(name), older.get(name, [])) for name in names)
+    kept = list(kept)
+    found = (follow(name, kept)[1] for name in chains(kept))
     return [broken for broken in found if broken]
 
 
-def _break_of(cluster: str, newest: Head | None, kept: list[Head]) -> Break | None:
-    if broken := chain.first_break(map(exported, _entries(cluster))):
-        return broken
-    hashes = dict(
-        AuditEntry.objects.filter(
-            cluster=cluster,
-            sequence__in=[h.sequence for h in (*kept, *([newest] if newest else []))],
-        ).values_list("sequence", "hash")
-    )
-    for head in kept:
-        if hashes.get(head.sequence, "" if head.sequence == 0 else None) != head.hash:
-            return Break(cluster, head.sequence, "the chain is not the one of the kept head")
-    last = AuditEntry.objects.filter(cluster=cluster).order_by("-sequence").first()
-    reached = (last.sequence, last.hash) if last else (0, "")
-    if newest is None or (newest.sequence, newest.hash) != reached:
-        return Break(cluster, reached[0] + 1, "the newest entries are missing")
-    return None
+def follow(
+    cluster: str, kept: Iterable[Head] = (), progress: Progress = lambda entries: None
+) -> tuple[Head, Break | None]:
+    """Follow one chain to its end: how far it was followed, and what is broken.
+
+    It may grow meanwhile: an entry and the head that names it are committed together, so a head
+    that is read after the entries is never behind them.
+    """
+    expected = {head.sequence: head.hash for head in kept if head.cluster == cluster}
+    reached = Head(cluster, 0, "")
+    while True:
+        batch = _exported_after(reached)
+        if broken := chain.first_break(batch, reached.sequence, reached.hash):
+            return reached, broken
+        for entry in batch:
+            if expected.pop(entry["sequence"], entry["hash"]) != entry["hash"]:
+                return reached, _other_chain(cluster, entry["sequence"])
+        if batch:
+            reached = Head(cluster, batch[-1]["sequence"], batch[-1]["hash"])
+            progress(len(batch))
+            continue
+        newest = AuditChain.objects.filter(cluster=cluster).first()
+        if newest and newest.sequence > reached.sequence and _exported_after(reached):
+            continue  # it has grown since
+        return reached, _break_at_the_end(reached, newest, expected)
 
 
-def _entries(cluster: str) -> Iterator[AuditEntry]:
-    return AuditEntry.objects.filter(cluster=cluster).order_by("sequence").iterator(2000)
+def _break_at_the_end(
+    reached: Head, newest: AuditChain | None, expected: dict[int, str]
+) -> Break | None:
+    beyond = min((n for n, hash_ in expected.items() if n > 0 or hash_), default=None)
+    if newest is None or (newest.sequence, newest.hash) != (reached.sequence, reached.hash):
+        if reached.sequence == 0 and newest is None and not beyond:
+            return None
+        return Break(reached.cluster, reached.sequence + 1, "the newest entries are missing")
+    return _other_chain(reached.cluster, beyond) if beyond is not None else None
+
+
+def _other_chain(cluster: str, sequence: int) -> Break:
+    return Break(cluster, sequence, "the chain is not the one of the kept head")
+
+
+def _exported_after(reached: Head) -> list[dict[str, Any]]:
+    found = AuditEntry.objects.filter(cluster=reached.cluster, sequence__gt=reached.sequence)
+    return [exported(entry) for entry in found.order_by("sequence")[:BATCH]]

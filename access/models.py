@@ -205,6 +205,90 @@ class AuditEntry(models.Model):
         constraints = [
             models.UniqueConstraint(fields=("cluster", "sequence"), name="audit_sequence_once")
         ]
+        # A page of the trail is found by time within one of these; names by how they begin.
+        indexes = [
+            models.Index(fields=("at", "id"), name="audit_by_time"),
+            models.Index(fields=("cluster", "at", "id"), name="audit_by_cluster"),
+            models.Index(fields=("action", "at"), name="audit_by_action"),
+            models.Index(fields=("phase", "at"), name="audit_by_phase"),
+            models.Index(
+                fields=("actor_name", "at"), name="audit_by_actor",
+                opclasses=("varchar_pattern_ops", "timestamptz_ops"),
+            ),
+            models.Index(
+                fields=("target", "at"), name="audit_by_target",
+                opclasses=("varchar_pattern_ops", "timestamptz_ops"),
+            ),
+        ]  # fmt: skip
 
     def __str__(self) -> str:
         return f"{self.at:%F %T} {self.actor_name} {self.action} {self.target} {self.phase}"
+
+
+class AuditProof(models.Model):
+    """One look through all chains: asked for by somebody or due by itself, carried out by a worker.
+
+    `chains`: of each chain its name, how many entries it has, its newest hash, and what is broken.
+    """
+
+    asked_at = models.DateTimeField(db_default=Now())
+    asked_by = models.CharField(max_length=150, blank=True)  # nobody: it was due
+    held_until = models.DateTimeField(null=True)  # while a worker goes through the chains
+    done = models.BigIntegerField(default=0)  # entries
+    total = models.BigIntegerField(default=0)
+    finished_at = models.DateTimeField(null=True)
+    chains = models.JSONField(default=list)
+
+    class Meta:
+        ordering = ("-id",)
+
+    def __str__(self) -> str:
+        return f"proof {self.pk} of {self.asked_at:%F %T}"
+
+    @property
+    def breaks(self) -> list[dict[str, object]]:
+        return [chain for chain in self.chains if chain["broken"]]
+
+
+class Noted(models.Model):
+    """What stands in the trail and happens again and again: it is counted until `until`.
+
+    Then one more entry says how often it did. So neither a crawler nor a page that asks
+    every second fills the trail.
+    """
+
+    key = models.CharField(max_length=64, unique=True)  # of all that makes two of them the same
+    actor = models.ForeignKey(User, on_delete=models.CASCADE)
+    via = models.CharField(max_length=16)
+    address = models.CharField(max_length=45, blank=True)
+    action = models.CharField(max_length=32)
+    phase = models.CharField(max_length=8, choices=AuditEntry.Phase.choices)
+    cluster = models.CharField(max_length=64, blank=True)
+    stack = models.CharField(max_length=64, blank=True)
+    target = models.CharField(max_length=255, blank=True)
+    outcome = models.CharField(max_length=16, blank=True)
+    since = models.DateTimeField(null=True)
+    until = models.DateTimeField(null=True)
+    times = models.BigIntegerField(default=0)  # beyond the first, which has an entry
+
+    class Meta:
+        indexes = [models.Index(fields=("actor", "until")), models.Index(fields=("until",))]
+
+    def __str__(self) -> str:
+        return f"{self.actor} {self.action} {self.target}, {self.times} times more"
+
+
+class TokenAddress(models.Model):
+    """An address that a token was used from; a new one stands in the trail."""
+
+    token = models.ForeignKey(ApiToken, on_delete=models.CASCADE, related_name="addresses")
+    address = models.CharField(max_length=45)
+    first_at = models.DateTimeField(db_default=Now())
+
+    class Meta:
+        constraints = [
+            models.UniqueConstraint(fields=("token", "address"), name="token_address_once")
+        ]
+
+    def __str__(self) -> str:
+        return f"{self.token} from {self.address}"

@@ -1,26 +1,12 @@
-"""Reads about people and of the audit trail."""
+"""Reads about people."""
 
 from typing import Any
 
-from django.db.models import Q, QuerySet
+from django.db.models import Q
 from django.db.models.functions import Now
 
-from access.models import AuditEntry, Grant, Protection, User
+from access.models import Grant, Protection, User
 from access.policy import Scope
-
-
-def audit_trail(actor: str = "", action: str = "", target: str = "") -> QuerySet[AuditEntry]:
-    """Newest first, narrowed by parts of the names."""
-    found = AuditEntry.objects.all()
-    if actor:
-        found = found.filter(actor_name__icontains=actor)
-    if action:
-        found = found.filter(action__icontains=action)
-    if target:
-        found = found.filter(
-            Q(target__icontains=target) | Q(cluster__icontains=target) | Q(stack__icontains=target)
-        )
-    return found
 
 
 def is_protected(scope: Scope) -> bool:

@@ -11,6 +11,7 @@ from access.views import (
     provider,
     signing,
     tokens,
+    trail,
 )
 
 app_name = "access"
@@ -56,6 +57,8 @@ urlpatterns = [
     path("account/tokens/", tokens.own, name="tokens-own"),
     path("account/tokens/new/", tokens.issue, name="token-new"),
     path("account/tokens/<int:token>/revoke/", tokens.revoke, name="token-revoke"),
-    path("audit/", signing.audit_trail, name="audit"),
+    path("audit/", trail.trail, name="audit"),
+    path("audit/export/", trail.export, name="audit-export"),
+    path("audit/proof/", trail.proof, name="audit-proof"),
     path("access/", include(_access)),
 ]

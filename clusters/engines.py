@@ -18,7 +18,12 @@ _lock = threading.Lock()
 
 def connection_of(cluster: Cluster) -> Connection:
     """How to reach the cluster. Raises EngineUnreachable when its key cannot be unsealed."""
-    return Connection(tuple(cluster.addresses), _tls_of(cluster), settings.ENGINE_TIMEOUT)
+    return Connection(
+        tuple(cluster.addresses),
+        _tls_of(cluster),
+        settings.ENGINE_TIMEOUT,
+        tuple(settings.ENGINE_REFUSED),
+    )
 
 
 def _tls_of(cluster: Cluster) -> TLSMaterial | None:

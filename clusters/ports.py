@@ -50,6 +50,15 @@ class TLSMaterial:
     key: str
 
 
+# Addresses of a machine's surroundings: link-local, where clouds have their metadata services, the
+# metadata services elsewhere, and what is no single machine's.
+NOT_ENGINES = (
+    "169.254.0.0/16", "fe80::/10", "fd00:ec2::254/128", "fd20:ce::254/128", "100.100.100.200/32",
+    "168.63.129.16/32", "192.0.0.192/32", "0.0.0.0/8", "::/128", "224.0.0.0/4", "ff00::/8",
+    "240.0.0.0/4",
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True)
 class Connection:
     """How to reach a cluster: its managers' addresses, tried in this order after the last good one.
@@ -60,6 +69,7 @@ class Connection:
     addresses: tuple[str, ...]
     tls: TLSMaterial | None = None
     timeout: float = 5.0  # seconds, for connecting and for each read
+    refused: tuple[str, ...] = NOT_ENGINES  # networks that are never connected to
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,10 +10,11 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from clusters.ports import TLSMaterial
 
 _HOST = r"(?:[A-Za-z0-9](?:[A-Za-z0-9.-]{0,252}[A-Za-z0-9])?|\[[0-9a-fA-F:.]{2,45}\])"
+_PATH = r"[A-Za-z0-9_.@+/-]{1,200}"  # no “:”, which means something to ssh
 _ADDRESS = re.compile(
-    rf"unix:///[^\s\0]{{1,200}}"
+    rf"unix:///{_PATH}"
     rf"|tcp://{_HOST}:[0-9]{{1,5}}"
-    rf"|ssh://(?:[A-Za-z0-9_][A-Za-z0-9_.-]{{0,63}}@)?{_HOST}(?::[0-9]{{1,5}})?(?:/[^\s\0]{{1,200}})?"
+    rf"|ssh://(?:[A-Za-z0-9_][A-Za-z0-9_.-]{{0,63}}@)?{_HOST}(?::[0-9]{{1,5}})?(?:/{_PATH})?"
 )
 
 
@@ -23,6 +24,8 @@ def _address(text: str) -> str:
             f"“{text[:80]}” is no address of an engine: write it as unix:///path/to.sock,"
             " tcp://host:port or ssh://user@host, without a password"
         )
+    if (port := re.search(r":([0-9]+)(?:/|$)", text)) and not 0 < int(port[1]) < 65536:
+        raise ValueError(f"{port[1]} is no port: they go from 1 to 65535")
     return text
 
 

@@ -275,6 +275,10 @@ def _by_name(env: list[str] | None) -> dict[str, str]:
     return dict(entry.partition("=")[::2] for entry in env or [])
 
 
+def has_env(spec: Raw) -> bool:
+    return bool(_container(spec).get("Env"))
+
+
 def redacted(spec: Raw) -> Raw:
     """The spec for those who may not see environment values."""
     env = _container(spec).get("Env")

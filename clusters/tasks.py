@@ -4,12 +4,14 @@ import logging
 import os
 import socket
 import threading
+from uuid import UUID
 
 from celery import shared_task
 from django.db.models import Q
 from django.db.models.functions import Now
 from kombu.exceptions import OperationalError
 
+from access.declared import INTERNAL, needs
 from clusters.engines import engine_for
 from clusters.models import Operation
 from clusters.operations import approvals
@@ -30,15 +32,28 @@ def wake(operation_id: str, seconds: float = 0.0) -> None:
 
 
 @shared_task
+@needs(INTERNAL)
 def carry_on(operation_id: str) -> None:
     """Take an operation as far as it goes at once, then come back when its next step is due."""
+    if not _is_id(operation_id):
+        log.warning("A message names no operation: %.80r; nothing is done", operation_id)
+        return
     holder = f"{socket.gethostname()}:{os.getpid()}:{threading.get_ident()}"
     rest = advance(operation_id, engine_for, holder)
     if rest is not None:
         wake(operation_id, rest)
 
 
+def _is_id(text: object) -> bool:
+    try:
+        UUID(str(text))
+    except ValueError:
+        return False
+    return True
+
+
 @shared_task
+@needs(INTERNAL)
 def sweep() -> None:
     """Wake what is due and held by nobody: lost messages, dead workers, a broker that was away."""
     free = Q(held_until=None) | Q(held_until__lt=Now())
@@ -48,12 +63,14 @@ def sweep() -> None:
 
 
 @shared_task
+@needs(INTERNAL)
 def close_void_approvals() -> None:
     """End requests for approval that have expired, or whose service was changed meanwhile."""
     approvals.close_void()
 
 
 @shared_task
+@needs(INTERNAL)
 def prune() -> None:
     """Drop numbered changes that nobody can resume from."""
     changes.prune()

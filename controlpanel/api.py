@@ -15,8 +15,10 @@ from ninja.parser import Parser
 from ninja.security import APIKeyCookie, HttpBearer
 from ninja.utils import check_csrf
 
+from access import noted
 from access.api import people, protections, tokens, trail
 from access.authorize import Actor
+from access.declared import SIGNED_IN, needs
 from access.requests import SignedOut, actor_of, address_of
 from access.tokens import find_token
 from clusters.api import changes, clusters, operations, services
@@ -44,7 +46,9 @@ class BearerToken(HttpBearer):
         found = find_token(token)
         if found is None:
             raise SignedOut("The token is unknown, expired or revoked.")
-        return Actor(found.user, "api", address_of(request))
+        actor = Actor(found.user, "api", address_of(request))
+        noted.token_used(actor)
+        return actor
 
 
 class BrowserSession(APIKeyCookie):
@@ -160,13 +164,34 @@ def _in_problems(view: View) -> View:
 # --- The root ------------------------------------------------------------------------------------
 
 session = BrowserSession()
+bearer = BearerToken()
+
+
+def _for_those_let_in(view: View) -> View:
+    """The API's document: what the panel can do is nobody's business who is not signed in."""
+
+    @wraps(view)
+    @needs(SIGNED_IN)
+    def answered(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
+        try:
+            if bearer(request) is None:
+                actor_of(request)
+        except SignedOut as failure:
+            return problems.signed_out(request, failure)
+        response: HttpResponse = view(request, *args, **kwargs)
+        return response
+
+    return answered
+
+
 api = PanelAPI(
     title="Pilothouse",
     version="1",
     description=DESCRIPTION,
     docs=Swagger({"persistAuthorization": False, "tryItOutEnabled": True}),
     docs_url=None,
-    auth=[BearerToken(), session],
+    docs_decorator=_for_those_let_in,
+    auth=[bearer, session],
     parser=StrictJSON(),
 )
 problems.install(api)
@@ -182,8 +207,10 @@ api.add_router("/access/protections", protections.router)
 api.add_router("/access", people.router)
 
 
+@needs(SIGNED_IN)
 def docs(request: HttpRequest) -> HttpResponse:
     """The page to read about the API and to try it."""
+    actor_of(request)
     return api.docs.render_page(request, api)
 
 

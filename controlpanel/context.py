@@ -5,7 +5,7 @@ from functools import cached_property
 from django.http import HttpRequest
 
 from access.alarms import Alarms, alarms_of
-from access.authorize import allowed_by, grants_of
+from access.authorize import allowed_by, grants_of, scopes_with
 from access.models import BreakGlass, User
 from access.policy import EVERYWHERE, Action, Held
 from clusters import contexts, selectors
@@ -34,6 +34,11 @@ class Shell:
     @cached_property
     def grants(self) -> list[Held]:
         return grants_of(self.user)
+
+    @cached_property
+    def audits(self) -> bool:
+        """Whether the trail is there for them: all of it, or that of a cluster or a stack."""
+        return bool(scopes_with(self.user, Action.AUDIT_VIEW))
 
     @cached_property
     def may(self) -> frozenset[Action]:

@@ -3,12 +3,16 @@
 from django.db import DatabaseError, connection
 from django.http import HttpRequest, HttpResponse, JsonResponse
 
+from access.declared import PUBLIC, needs
 
+
+@needs(PUBLIC)
 def healthz(request: HttpRequest) -> HttpResponse:
     """200 as long as the process answers at all."""
     return HttpResponse("ok\n", content_type="text/plain")
 
 
+@needs(PUBLIC)
 def readyz(request: HttpRequest) -> JsonResponse:
     """200 when pages can be served: the database answers and its tables are there. Else 503."""
     try:

@@ -10,13 +10,15 @@ from django.shortcuts import render
 from django.template.loader import render_to_string
 from django.urls import reverse
 
+from access import noted
 from access.authorize import Forbidden, ProofNeeded
 from access.models import User
-from access.requests import SignedOut
+from access.requests import SignedOut, actor_of
 from access.sessions import note_seen
 from access.vault import CannotUnseal
 from access.views import proof
 from clusters.problems import Busy, Conflict, Invalid, NotFound, Problem
+from controlpanel import limits
 from live.changes import current
 
 GetResponse = Callable[[HttpRequest], HttpResponse]
@@ -29,6 +31,28 @@ TITLES = {
     422: "That does not work",
     503: "Out of order",
 }
+
+
+# What a page of ours never does, so that nothing put into one can.
+PERMISSIONS = ", ".join(
+    f"{feature}=()"
+    for feature in (
+        "accelerometer", "autoplay", "camera", "display-capture", "fullscreen", "geolocation",
+        "gyroscope", "magnetometer", "microphone", "midi", "payment", "usb",
+    )
+)  # fmt: skip
+
+
+def told_to_browsers(get_response: GetResponse) -> GetResponse:
+    """Headers that Django has no setting for."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        response = get_response(request)
+        response.headers.setdefault("Permissions-Policy", PERMISSIONS)
+        response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        return response
+
+    return middleware
 
 
 def failures_in_words(get_response: GetResponse) -> GetResponse:
@@ -44,7 +68,11 @@ def failures_in_words(get_response: GetResponse) -> GetResponse:
         return get_response(request)
 
     def process_exception(request: HttpRequest, failure: Exception) -> HttpResponse | None:
-        return None if request.path.startswith(NOT_PAGES) else in_words(request, failure)
+        if request.path.startswith(NOT_PAGES):
+            return None
+        if isinstance(failure, Forbidden):
+            noted.refused(actor_of(request), failure)
+        return in_words(request, failure)
 
     middleware.process_exception = process_exception  # type: ignore[attr-defined]
     return middleware
@@ -113,6 +141,14 @@ def _database_down(request: HttpRequest) -> HttpResponse:
         return _where_the_person_looks(request, response)
     page = render_to_string("errors/plain.html", context)
     return HttpResponse(page, status=503, headers={"Retry-After": "5"})
+
+
+def too_large(request: HttpRequest) -> HttpResponse:
+    context = {"status": 413, "title": "Too large", "message": limits.in_words()}
+    if request.headers.get("HX-Request"):
+        response = HttpResponse(render_to_string("errors/_notice.html", context), status=413)
+        return _where_the_person_looks(request, response)
+    return HttpResponse(render_to_string("errors/plain.html", context), status=413)
 
 
 def _where_the_person_looks(request: HttpRequest, response: HttpResponse) -> HttpResponse:

@@ -63,7 +63,7 @@ def _places(user: User, grants: list[Held]) -> Iterator[Entry]:
     everywhere = allowed_by(grants, EVERYWHERE)
     if Action.CLUSTER_REGISTER in everywhere:
         yield Entry("Register a cluster", "", "page", reverse("clusters:cluster-register"))
-    if Action.AUDIT_VIEW in everywhere:
+    if any(Action.AUDIT_VIEW in held.actions for held in grants):
         yield Entry("Audit trail", "", "page", reverse("access:audit"))
     yield from _of_access(grants)
     yield Entry("Your account", "", "page", reverse("access:account"))

@@ -18,11 +18,14 @@ from django.views.decorators.csrf import csrf_exempt
 from ninja import NinjaAPI
 from ninja.errors import HttpError, ValidationError
 
-from access.authorize import Forbidden, ProofNeeded
+from access import noted
+from access.authorize import Actor, Forbidden, ProofNeeded
+from access.declared import PUBLIC, needs
 from access.requests import SignedOut
 from clusters.ports import EngineError, EngineUnreachable, NoLeader
 from clusters.problems import Busy, Conflict, Invalid, NotFound
 from clusters.specs import Difference
+from controlpanel import middleware
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = "5"  # seconds; a database or an engine that is away is rarely back sooner
@@ -121,6 +124,9 @@ def signed_out(request: HttpRequest, error: Exception) -> HttpResponse:
 
 
 def _forbidden(request: HttpRequest, error: Forbidden) -> HttpResponse:
+    actor = getattr(request, "auth", None)
+    if isinstance(actor, Actor):
+        noted.refused(actor, error)
     if not error.visible:
         return _absent(request, error)
     return problem(request, 403, str(error), kind="forbidden", action=error.action.value)
@@ -216,6 +222,7 @@ def install(api: NinjaAPI) -> None:
         api.add_exception_handler(error, handler)
 
 
+@needs(PUBLIC)
 @csrf_exempt  # nothing is done here, and a page of HTML would be no answer
 def unknown_address(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResponse:
     """The view behind every address under /api/ that nothing else answers."""
@@ -224,6 +231,9 @@ def unknown_address(request: HttpRequest, *args: Any, **kwargs: Any) -> HttpResp
 
 def bad_request(request: HttpRequest, exception: Exception) -> HttpResponse:
     """Django's own 400, before any view: an unknown Host above all. An API's client gets JSON."""
+    if isinstance(exception, RequestDataTooBig):
+        is_api = request.path.startswith("/api/")
+        return _too_large(request, exception) if is_api else middleware.too_large(request)
     if request.path.startswith("/api/"):
         return problem(request, 400, "The request makes no sense: is the Host header one of ours?")
     return defaults.bad_request(request, exception)

@@ -6,15 +6,22 @@ from pathlib import Path
 import environ
 from csp.constants import NONE, SELF
 
+from clusters.ports import NOT_ENGINES
+
 BASE_DIR = Path(__file__).resolve().parent.parent
 env = environ.Env()
 
 # --- The process ---------------------------------------------------------------------------------
 DEBUG = env.bool("PILOTHOUSE_DEBUG", default=False)
 # A key of the moment does for commands and tests; asgi.py refuses to serve without a lasting one.
-SECRET_KEY = env.str("PILOTHOUSE_SECRET_KEY", default=secrets.token_urlsafe(50))
+SECRET_KEY_GIVEN = bool(env.str("PILOTHOUSE_SECRET_KEY", default=""))
+SECRET_KEY = env.str("PILOTHOUSE_SECRET_KEY", default="") or secrets.token_urlsafe(50)
 ALLOWED_HOSTS = env.list("PILOTHOUSE_ALLOWED_HOSTS", default=["localhost", "127.0.0.1", "[::1]"])
 CSRF_TRUSTED_ORIGINS = env.list("PILOTHOUSE_TRUSTED_ORIGINS", default=[])
+HTTPS = env.bool("PILOTHOUSE_HTTPS", default=False)  # this is production; see controlpanel/safety
+# What controlpanel/safety would refuse to start with, and somebody takes upon themselves.
+ACCEPTED_RISKS = env.list("PILOTHOUSE_ACCEPTED_RISKS", default=[])
+LARGEST_BODY = env.int("PILOTHOUSE_LARGEST_BODY", default=5 * 2**20)  # bytes of one request
 # Where the embedded database, broker and logs of `make run` live.
 STATE_DIR = Path(env.str("PILOTHOUSE_STATE_DIR", default=str(BASE_DIR / "var")))
 
@@ -51,6 +58,7 @@ MIDDLEWARE = [
     "django.contrib.messages.middleware.MessageMiddleware",
     "django.middleware.clickjacking.XFrameOptionsMiddleware",
     "csp.middleware.CSPMiddleware",
+    "controlpanel.middleware.told_to_browsers",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
     "controlpanel.middleware.failures_in_words",
@@ -94,6 +102,10 @@ CELERY_BROKER_URL = env.str(
 CELERY_BROKER_CONNECTION_RETRY_ON_STARTUP = True
 CELERY_BROKER_TRANSPORT_OPTIONS = {"socket_timeout": 5, "socket_connect_timeout": 2}
 CELERY_BROKER_CONNECTION_TIMEOUT = 2
+# A message is JSON and names a task of ours; nobody steers a worker through the broker.
+CELERY_ACCEPT_CONTENT = ["json"]
+CELERY_TASK_SERIALIZER = "json"
+CELERY_WORKER_ENABLE_REMOTE_CONTROL = False
 CELERY_TASK_IGNORE_RESULT = True
 CELERY_TASK_PUBLISH_RETRY = (
     False  # a broker that is away must not hold a request; the sweep resends
@@ -108,13 +120,17 @@ AUTH_USER_MODEL = "access.User"
 LOGIN_URL = "access:sign-in"
 LOGIN_REDIRECT_URL = "/"
 SESSION_COOKIE_AGE = 12 * 3600  # seconds; work does not prolong it
-SESSION_COOKIE_SECURE = env.bool("PILOTHOUSE_HTTPS", default=False)
-CSRF_COOKIE_SECURE = SESSION_COOKIE_SECURE
-SESSION_COOKIE_HTTPONLY = True
-SESSION_COOKIE_SAMESITE = "Lax"  # strict would lose it on the way back from an identity provider
+SESSION_COOKIE_SECURE = CSRF_COOKIE_SECURE = HTTPS
+SESSION_COOKIE_HTTPONLY = CSRF_COOKIE_HTTPONLY = True
+# Strict would lose it on the way back from an identity provider.
+SESSION_COOKIE_SAMESITE = CSRF_COOKIE_SAMESITE = "Lax"
 SECURE_CONTENT_TYPE_NOSNIFF = True
+SECURE_REFERRER_POLICY = "same-origin"
+SECURE_CROSS_ORIGIN_OPENER_POLICY = "same-origin"
 X_FRAME_OPTIONS = "DENY"
-if SESSION_COOKIE_SECURE:
+if HTTPS:
+    # A browser takes these from this very host over HTTPS alone: no sibling can plant one.
+    SESSION_COOKIE_NAME, CSRF_COOKIE_NAME = "__Host-sessionid", "__Host-csrftoken"
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = 31_536_000
     SECURE_SSL_REDIRECT = True
@@ -177,14 +193,21 @@ SOCIALACCOUNT_PROVIDERS = {
 CONTENT_SECURITY_POLICY = {
     "DIRECTIVES": {
         "default-src": [SELF],
+        "script-src": [SELF],
+        "style-src": [SELF],
         "img-src": [SELF, "data:"],
         "connect-src": [SELF],
         "frame-ancestors": [NONE],
         "base-uri": [NONE],
         "form-action": [SELF],
         "object-src": [NONE],
+        "frame-src": [NONE],
+        "worker-src": [NONE],
     }
 }
+
+# A directory off this host in which the heads of the audit trail are kept, e.g. a mount.
+AUDIT_HEADS = env.str("PILOTHOUSE_AUDIT_HEADS", default="")
 
 # --- Static files --------------------------------------------------------------------------------
 STATIC_URL = "/static/"
@@ -195,6 +218,17 @@ WHITENOISE_USE_FINDERS = True  # a fresh clone serves without a collectstatic
 # --- Swarm ---------------------------------------------------------------------------------------
 # The local engine is found by itself; a cluster elsewhere is registered in the panel.
 DOCKER_HOST = env.str("DOCKER_HOST", default="unix:///var/run/docker.sock")
+# Where an engine may be registered, and never is: see clusters/destinations.py.
+ENGINE_SOCKETS = env.list(
+    "PILOTHOUSE_ENGINE_SOCKETS",
+    default=[
+        "/var/run/docker.sock",
+        "/run/docker.sock",
+        "/run/user/*/docker.sock",
+        DOCKER_HOST.removeprefix("unix://"),
+    ],
+)
+ENGINE_REFUSED = env.list("PILOTHOUSE_ENGINE_REFUSED", default=list(NOT_ENGINES))
 ENGINE_TIMEOUT = env.float("PILOTHOUSE_ENGINE_TIMEOUT", default=5.0)  # seconds, for every call
 OPERATION_LEASE = env.float("PILOTHOUSE_OPERATION_LEASE", default=20.0)  # seconds
 WATCHER_LEASE = env.float("PILOTHOUSE_WATCHER_LEASE", default=10.0)  # seconds
@@ -207,7 +241,12 @@ USE_TZ = True
 LOGGING = {
     "version": 1,
     "disable_existing_loggers": False,
-    "formatters": {"line": {"format": "%(asctime)s %(levelname)s %(name)s %(message)s"}},
+    "formatters": {
+        "line": {
+            "()": "controlpanel.redaction.Formatter",
+            "format": "%(asctime)s %(levelname)s %(name)s %(message)s",
+        }
+    },
     "handlers": {"stderr": {"class": "logging.StreamHandler", "formatter": "line"}},
     "root": {"handlers": ["stderr"], "level": env.str("PILOTHOUSE_LOG_LEVEL", default="INFO")},
 }

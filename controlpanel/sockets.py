@@ -6,7 +6,6 @@ from typing import Any
 
 from asgiref.sync import sync_to_async
 from channels.auth import AuthMiddlewareStack
-from channels.security.websocket import AllowedHostsOriginValidator
 
 from access.tokens import find_token
 from controlpanel.problems import CHALLENGE, MEDIA_TYPE
@@ -19,21 +18,17 @@ REFUSED = "The token is unknown, expired or revoked."
 class Sockets:
     """Whoever sends `Authorization` is judged by it alone, as in the API; else by the session.
 
-    Another site's page can send neither: it is told apart by its Origin, which a program need not
-    have. A token in the address is no credential.
+    `controlpanel.origins` has turned other sites' pages away. A token in the address is no
+    credential.
     """
 
     def __init__(self, inner: App) -> None:
         self._of_program = _bearer(inner)
-        self._of_page = AllowedHostsOriginValidator(AuthMiddlewareStack(inner))
-        self._of_program_in_page = AllowedHostsOriginValidator(self._of_program)
+        self._of_page = AuthMiddlewareStack(inner)
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
-        names = {name for name, _ in scope["headers"]}
-        app = self._of_page
-        if b"authorization" in names:
-            app = self._of_program_in_page if b"origin" in names else self._of_program
-        await app(scope, receive, send)
+        by_token = any(name == b"authorization" for name, _ in scope["headers"])
+        await (self._of_program if by_token else self._of_page)(scope, receive, send)
 
 
 def _bearer(inner: App) -> App:

@@ -6,6 +6,7 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from access.authorize import allowed
+from access.declared import SIGNED_IN, needs
 from access.requests import actor_of
 from clusters import contexts, selectors
 from clusters.readings import Health
@@ -15,6 +16,7 @@ TROUBLE = [Health.FAILING, Health.PENDING, Health.PAUSED]
 
 
 @require_safe
+@needs(SIGNED_IN)
 def overview(request: HttpRequest) -> HttpResponse:
     user = actor_of(request).user
     clusters = selectors.clusters_seen_by(user)
@@ -38,6 +40,7 @@ def overview(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+@needs(SIGNED_IN)
 def palette(request: HttpRequest) -> HttpResponse:
     """Where one can jump to, or what one can do, for what was typed so far."""
     actor = actor_of(request)

@@ -34,6 +34,7 @@ class Panel:
             **os.environ,
             "PILOTHOUSE_STATE_DIR": str(directory),
             "PILOTHOUSE_SIMULATED_SWARM": "none",
+            "PILOTHOUSE_ENGINE_SOCKETS": "/*/docker.sock",  # the nodes', wherever the lab is
         }
 
     @property

@@ -10,22 +10,20 @@ from allauth.account.views import LoginView
 from allauth.mfa.base.views import AuthenticateView
 from allauth.mfa.models import Authenticator
 from django.conf import settings
-from django.core.paginator import Paginator
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
 from django.shortcuts import render
 from django.urls import reverse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_POST
 
-from access import audit, selectors
-from access.authorize import Actor, authorize
+from access import audit
+from access.authorize import Actor
 from access.declared import PUBLIC, needs
 from access.forms.factors import KeyAtSignIn, SecondFactorForm
 from access.forms.signing import SignInForm
 from access.models import AuditEntry
-from access.policy import Action
-from access.requests import actor_of, address_of
+from access.requests import address_of
 from access.tokens import link_works, use_link
 
 READ_OR_WRITE = ["GET", "HEAD", "POST"]
@@ -102,14 +100,3 @@ def sign_out(request: HttpRequest) -> HttpResponse:
     """Also ends a sign-in that waits for its second factor."""
     logout(request, show_message=False)
     return HttpResponseRedirect(reverse("access:sign-in"))
-
-
-@require_safe
-@needs(Action.AUDIT_VIEW)
-def audit_trail(request: HttpRequest) -> HttpResponse:
-    """Newest first; for those who may see everything that everybody did."""
-    authorize(actor_of(request), Action.AUDIT_VIEW)
-    asked = {name: request.GET.get(name, "")[:100] for name in ("actor", "action", "target")}
-    pages = Paginator(selectors.audit_trail(**asked), 100)
-    page = pages.get_page(request.GET.get("page"))
-    return render(request, "access/audit.html", {"page": page, "asked": asked})

@@ -16,7 +16,7 @@ import docker
 import requests
 from docker.errors import APIError, DockerException
 
-from clusters.adapters import tls
+from clusters.adapters import checked, tls
 from clusters.adapters.ssh import SSHTunnel
 from clusters.ports import (
     AddressReport,
@@ -52,7 +52,7 @@ class DockerEngine:
         self._order = list(connection.addresses)
         self._clients: dict[str, docker.APIClient] = {}
         self._tunnels = {
-            address: SSHTunnel(address, connection.timeout)
+            address: SSHTunnel(address, connection.timeout, connection.refused)
             for address in connection.addresses
             if address.startswith("ssh://")
         }
@@ -182,6 +182,8 @@ class DockerEngine:
         client = docker.APIClient(
             base_url=base, version="1.40", timeout=self._connection.timeout, tls=config or False
         )
+        if address.startswith("tcp://"):
+            checked.mount(client, self._connection.refused)
         client.trust_env = False  # REQUESTS_CA_BUNDLE would otherwise replace the cluster's own CA
         _negotiate(client, address)
         return client
@@ -232,7 +234,15 @@ def _negotiate(client: docker.APIClient, address: str) -> None:
     Newer engines than docker-py knows are spoken to in their own version: raw objects need no
     library that knows them.
     """
-    answer = client.get(f"{client.base_url}/version", timeout=client.timeout)
+    url = f"{client.base_url}/version"
+    answer = client.get(url, timeout=client.timeout, allow_redirects=False)
+    checked.refuse_redirect(address, answer.status_code)
+    try:
+        if "message" not in answer.json():
+            answer.raise_for_status()
+    except (ValueError, TypeError, requests.HTTPError) as error:
+        # What it says instead is none of the asker's business: it may be any server.
+        raise EngineUnreachable(f"{address} answers, but is no Docker Engine.") from error
     client._raise_for_status(answer)
     try:
         theirs = answer.json()
@@ -258,7 +268,10 @@ def _request(
 ) -> Any:
     """One call; JSON in and out. Raises docker-py's and requests' own errors."""
     url = client._url(path, versioned_api=path != "/_ping")
-    answer = client.request(method, url, params=params, json=body, timeout=client.timeout)
+    answer = client.request(
+        method, url, params=params, json=body, timeout=client.timeout, allow_redirects=False
+    )
+    checked.refuse_redirect(client.base_url, answer.status_code)
     client._raise_for_status(answer)
     return answer.json() if "json" in answer.headers.get("Content-Type", "") else None
 

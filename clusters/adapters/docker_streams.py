@@ -5,9 +5,11 @@ import contextlib
 import json
 import struct
 from collections.abc import AsyncIterator, Iterator
+from urllib.parse import urlsplit
 
 import aiohttp
 
+from clusters.adapters import checked
 from clusters.adapters.ssh import SSHTunnel
 from clusters.adapters.tls import TLSFiles
 from clusters.ports import (
@@ -75,7 +77,10 @@ class DockerStreams:
     async def _get(self, address: str, path: str, params: dict[str, str]) -> aiohttp.ClientResponse:
         session, base = await self._session(address)
         async with asyncio.timeout(self._connection.timeout):
-            answer = await session.get(f"{base}{path}", params=params)
+            answer = await session.get(f"{base}{path}", params=params, allow_redirects=False)
+        if answer.status in checked.REDIRECTS:
+            answer.close()
+        checked.refuse_redirect(address, answer.status)
         if answer.status < 400:
             return answer
         async with answer:
@@ -105,13 +110,18 @@ class DockerStreams:
         if address.startswith("unix://"):
             return aiohttp.UnixConnector(address.removeprefix("unix://")), "http://engine"
         if address.startswith("ssh://"):
-            tunnel = self._tunnels.setdefault(address, SSHTunnel(address, self._connection.timeout))
-            return aiohttp.UnixConnector(await asyncio.to_thread(tunnel.socket)), "http://engine"
-        if self._files:
-            return aiohttp.TCPConnector(ssl=self._files.context()), address.replace(
-                "tcp://", "https://", 1
+            tunnel = self._tunnels.setdefault(
+                address, SSHTunnel(address, self._connection.timeout, self._connection.refused)
             )
-        return aiohttp.TCPConnector(), address.replace("tcp://", "http://", 1)
+            return aiohttp.UnixConnector(await asyncio.to_thread(tunnel.socket)), "http://engine"
+        refused = self._connection.refused
+        checked.check_literal(urlsplit(address).hostname or "", refused)
+        resolver = checked.CheckedResolver(refused)
+        if self._files:
+            connector = aiohttp.TCPConnector(ssl=self._files.context(), resolver=resolver)
+            return connector, address.replace("tcp://", "https://", 1)
+        connector = aiohttp.TCPConnector(resolver=resolver)
+        return connector, address.replace("tcp://", "http://", 1)
 
     async def close(self) -> None:
         for session, _ in self._sessions.values():

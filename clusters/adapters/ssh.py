@@ -13,7 +13,8 @@ import time
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from clusters.ports import EngineUnreachable
+from clusters import destinations
+from clusters.ports import NOT_ENGINES, EngineUnreachable
 
 # What to do about ssh's last words.
 _HINTS = {
@@ -28,8 +29,10 @@ REMOTE_SOCKET = "/var/run/docker.sock"
 class SSHTunnel:
     """One forwarded socket. `socket()` opens it on first use and again after it broke."""
 
-    def __init__(self, address: str, timeout: float) -> None:
-        self._address, self._timeout = address, timeout
+    def __init__(
+        self, address: str, timeout: float, refused: tuple[str, ...] = NOT_ENGINES
+    ) -> None:
+        self._address, self._timeout, self._refused = address, timeout, refused
         self._directory = tempfile.TemporaryDirectory(prefix="pilothouse-ssh-")
         self._path = Path(self._directory.name) / "docker.sock"
         self._process: subprocess.Popen[bytes] | None = None
@@ -66,11 +69,33 @@ class SSHTunnel:
         remote = parts.path or REMOTE_SOCKET
         return [*command, "-L", f"{self._path}:{remote}", "--", f"{user}{parts.hostname}"]
 
+    def _refuse_destination(self, command: list[str]) -> None:
+        """Where ssh would connect to, by its own configuration. Raises EngineUnreachable.
+
+        The name may mean another address when ssh asks; but nobody there has the known host's key.
+        """
+        told = subprocess.run(  # noqa: S603 - a list and no shell; the host has been validated
+            [command[0], "-G", *command[-2:]],
+            capture_output=True, text=True, timeout=self._timeout, check=False,
+        )  # fmt: skip
+        said = dict(line.partition(" ")[::2] for line in told.stdout.splitlines())
+        if "proxyjump" in said or "proxycommand" in said:
+            return  # another host connects, and the panel not at all
+        try:
+            host, port = said.get("hostname", ""), int(said.get("port", "22"))
+            destinations.resolved(host, port, self._refused)
+        except destinations.NotADestination as error:
+            raise EngineUnreachable(f"{self._address} cannot be reached: {error}") from error
+        except OSError:
+            return  # ssh says it in its own words
+
     def _open(self) -> None:
+        command = self._command()
+        self._refuse_destination(command)
         self._path.unlink(missing_ok=True)
         # A list and no shell; the host has been validated.
         self._process = subprocess.Popen(  # noqa: S603
-            self._command(),
+            command,
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -6,6 +6,7 @@ from typing import Annotated, Any
 from django.http import HttpRequest, HttpResponse
 from ninja import Body, Header, Query, Router, Status
 
+from access.declared import needs
 from access.policy import Action
 from clusters import shown
 from clusters.api.answers import accepted, actor_of, service_of
@@ -37,6 +38,7 @@ CHANGE: dict[int, Any] = {202: OperationRow, 200: Preview}
 
 
 @router.post(SERVICE + "scale", response=CHANGE, summary="Scale")
+@needs(Action.SERVICE_SCALE)
 def scale(
     request: HttpRequest,
     response: HttpResponse,
@@ -51,6 +53,7 @@ def scale(
 
 
 @router.post(SERVICE + "update", response=CHANGE, summary="Update, task by task")
+@needs(Action.SERVICE_UPDATE)
 def update(
     request: HttpRequest,
     response: HttpResponse,
@@ -69,6 +72,7 @@ def update(
 
 
 @router.post(SERVICE + "rollback", response=CHANGE, summary="Roll back to a revision")
+@needs(Action.SERVICE_ROLLBACK)
 def rollback(
     request: HttpRequest,
     response: HttpResponse,
@@ -83,6 +87,7 @@ def rollback(
 
 
 @router.post(SERVICE + "restart", response=CHANGE, summary="Restart every task")
+@needs(Action.SERVICE_RESTART)
 def restart(
     request: HttpRequest,
     response: HttpResponse,
@@ -97,6 +102,7 @@ def restart(
 
 
 @router.post(SERVICE + "resume", response=CHANGE, summary="Resume a stopped or paused rollout")
+@needs(Action.SERVICE_UPDATE)
 def resume(
     request: HttpRequest,
     response: HttpResponse,

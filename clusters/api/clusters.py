@@ -5,7 +5,9 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Status
 
+from access.declared import SIGNED_IN, needs
 from access.paging import Page, Paging, page_of
+from access.policy import Action
 from clusters import selectors, shown
 from clusters.api.answers import accepted, actor_of, address_of
 from clusters.operations.clusters import register_cluster
@@ -18,6 +20,7 @@ router = Router(tags=["Clusters"])
 
 
 @router.get("", response=Page[ClusterRow], summary="List the clusters")
+@needs(SIGNED_IN)
 def list_clusters(request: HttpRequest, paging: Query[Paging]) -> dict[str, Any]:
     """The clusters that you may see, each with how fresh its picture is."""
     user = actor_of(request).user
@@ -26,6 +29,7 @@ def list_clusters(request: HttpRequest, paging: Query[Paging]) -> dict[str, Any]
 
 
 @router.post("", response={201: ClusterRow}, summary="Register a cluster")
+@needs(Action.CLUSTER_REGISTER)
 def register(request: HttpRequest, response: HttpResponse, new: NewCluster) -> Status:
     """By the addresses of its managers. The watcher looks at it within a second."""
     tls = new.tls.material() if new.tls else None
@@ -36,6 +40,7 @@ def register(request: HttpRequest, response: HttpResponse, new: NewCluster) -> S
 
 
 @router.get("{slug:cluster}", response=ClusterDetail, url_name="cluster", summary="Show a cluster")
+@needs(Action.CLUSTER_VIEW)
 def show_cluster(request: HttpRequest, cluster: str) -> dict[str, Any]:
     """With its nodes (`members`), networks and stacks, and which managers answered."""
     user = actor_of(request).user
@@ -49,6 +54,7 @@ def show_cluster(request: HttpRequest, cluster: str) -> dict[str, Any]:
 
 
 @router.post("{slug:cluster}/swarm/init", response={202: OperationRow}, summary="Start a Swarm")
+@needs(Action.SWARM_INIT)
 def init_swarm(request: HttpRequest, response: HttpResponse, cluster: str, new: NewSwarm) -> Status:
     """Make the cluster's engine, which is outside Swarm mode, the first manager of a new Swarm."""
     actor = actor_of(request)

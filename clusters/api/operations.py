@@ -7,6 +7,7 @@ from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Status
 
 from access.authorize import may
+from access.declared import SIGNED_IN, needs
 from access.paging import Page, page_of
 from access.policy import Action
 from clusters import selectors, shown
@@ -21,6 +22,7 @@ router = Router(tags=["Operations"])
 
 
 @router.get("", response=Page[OperationRow], summary="List the operations")
+@needs(SIGNED_IN)
 def list_operations(request: HttpRequest, filters: Query[OperationFilter]) -> dict[str, Any]:
     """The newest first."""
     found = selectors.operation_list(
@@ -32,6 +34,7 @@ def list_operations(request: HttpRequest, filters: Query[OperationFilter]) -> di
 @router.get(
     "{uuid:operation}", response=OperationDetail, url_name="operation", summary="Show an operation"
 )
+@needs(Action.OPERATION_VIEW)
 def show_operation(request: HttpRequest, operation: UUID) -> dict[str, Any]:
     user = actor_of(request).user
     row = selectors.operation_seen_by(user, operation)
@@ -64,6 +67,7 @@ def _decide(
 
 
 @router.post("{uuid:operation}/cancel", response={202: OperationRow}, summary="Cancel")
+@needs(Action.OPERATION_CANCEL)
 def cancel(request: HttpRequest, response: HttpResponse, operation: UUID, body: Cancel) -> Status:
     """At once if nothing was sent to Docker yet; else stop the rollout, or go back."""
     actor = actor_of(request)

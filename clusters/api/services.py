@@ -9,6 +9,8 @@ from asgiref.sync import async_to_sync
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router
 
+from access import noted
+from access.declared import needs
 from access.paging import Page, page_count
 from access.policy import Action
 from clusters import selectors, shown
@@ -18,6 +20,7 @@ from clusters.logs.history import history
 from clusters.logs.lines import Batch
 from clusters.logs.sources import Picture, look
 from clusters.schemas import LogFilter, Service, ServiceFilter, ServiceRow
+from clusters.sensitive import note_env
 
 router = Router(tags=["Services"])
 
@@ -28,6 +31,7 @@ LOG_ANSWER = {
 
 
 @router.get("{slug:cluster}/services", response=Page[ServiceRow], summary="List the services")
+@needs(Action.CLUSTER_VIEW)
 def list_services(
     request: HttpRequest, cluster: str, filters: Query[ServiceFilter]
 ) -> dict[str, Any]:
@@ -52,12 +56,14 @@ def list_services(
 
 
 @router.get("{slug:cluster}/services/{str:service}", response=Service, summary="Show a service")
+@needs(Action.SERVICE_VIEW)
 def show_service(request: HttpRequest, cluster: str, service: str) -> dict[str, Any]:
     """By name or id: its spec, tasks and revisions.
 
     Environment values are hidden (`•••`) from those who may not see them.
     """
     row, actions = service_of(request, cluster, service)
+    note_env(actor_of(request), row, actions)
     return shown.whole_service(row, env=Action.SERVICE_ENV in actions)
 
 
@@ -67,6 +73,7 @@ def show_service(request: HttpRequest, cluster: str, service: str) -> dict[str, 
     openapi_extra={"responses": {200: LOG_ANSWER}},
     summary="Read the log of a service",
 )
+@needs(Action.SERVICE_LOGS)
 def show_logs(
     request: HttpRequest, cluster: str, service: str, asked: Query[LogFilter]
 ) -> HttpResponse:
@@ -76,7 +83,9 @@ def show_logs(
     why is told as `{"notice", "task", "node"}`: a node that does not answer costs its own lines and
     at most five seconds. To follow a log, open the WebSocket `/live/logs/{cluster}/{service}/`.
     """
-    picture = look(actor_of(request), cluster, service, asked.task)
+    actor = actor_of(request)
+    picture = look(actor, cluster, service, asked.task)
+    noted.read(actor, Action.SERVICE_LOGS, picture.scope, service)
     since = time.time() - asked.since if asked.since else 0.0
     batch = async_to_sync(_history)(picture, asked.tail, since)
     entries = [asdict(line) for line in batch.lines]

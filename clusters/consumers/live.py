@@ -12,6 +12,7 @@ from django.contrib.sessions.models import Session
 from django.db.models.functions import Now
 
 from access.authorize import grants_of, held_by_many, within_token
+from access.declared import SIGNED_IN, needs
 from access.models import ApiToken, User
 from access.policy import Held
 from access.requests import SignedOut, actor_of_scope
@@ -68,6 +69,7 @@ def hub() -> Hub:
     return _hubs[key]
 
 
+@needs(SIGNED_IN)
 class LiveConsumer(AsyncWebsocketConsumer):
     """`/live/?since=<sequence>&topics=<topic>&topics=…`: frames of fragments, see live.hub.
 

@@ -19,7 +19,10 @@ from channels.generic.websocket import AsyncWebsocketConsumer
 from django.db import InterfaceError, OperationalError
 from pydantic import ValidationError
 
+from access import noted
 from access.authorize import Forbidden
+from access.declared import needs
+from access.policy import Action
 from access.requests import SignedOut, actor_now, actor_of_scope
 from clusters.engines import streams_for
 from clusters.logs.following import Follower
@@ -42,10 +45,12 @@ class Closing(Exception):
         self.code, self.reason = code, reason
 
 
+@needs(Action.SERVICE_LOGS)
 class LogConsumer(AsyncWebsocketConsumer):
     """One viewer's stream. Everything it opened ends with its socket."""
 
     _stream: asyncio.Task[None] | None = None
+    _opened = False  # the trail tells of the stream, not of every look at the rows
 
     async def connect(self) -> None:
         try:
@@ -123,12 +128,16 @@ class LogConsumer(AsyncWebsocketConsumer):
         where = self.scope["url_route"]["kwargs"]
         actor = actor_now(self.scope)
         try:
-            return look(actor, where["cluster"], where["service"], asked.task)
-        except (Forbidden, NotFound):
-            actor_now(
-                self.scope
-            )  # or they were disabled just now, and may see nothing because of it
+            picture = look(actor, where["cluster"], where["service"], asked.task)
+        except (Forbidden, NotFound) as refusal:
+            actor_now(self.scope)  # or they were disabled just now, and see nothing because of it
+            if isinstance(refusal, Forbidden):
+                noted.refused(actor, refusal)
             raise
+        if not self._opened:
+            self._opened = True
+            noted.read(actor, Action.SERVICE_LOGS, picture.scope, where["service"])
+        return picture
 
 
 def _asked(scope: dict[str, Any]) -> LogFilter:

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from access.authorize import Actor, authorize
-from access.policy import Action
+from access.policy import Action, Scope
 from clusters import readings, selectors
 from clusters.logs.lines import Source
 from clusters.models import Cluster, Node, Service, SwarmTask
@@ -17,6 +17,7 @@ class Picture:
     """A service's tasks as they are now, those of most interest first."""
 
     cluster: Cluster
+    scope: Scope
     sources: list[Source]
     stale: str  # why the picture is old; empty if it is not
 
@@ -26,7 +27,7 @@ def look(actor: Actor, cluster: str, service: str, task: str = "") -> Picture:
     here = selectors.cluster_seen_by(actor.user, cluster)
     found = selectors.service_seen_by(actor.user, here, service)
     authorize(actor, Action.SERVICE_LOGS, found.scope)
-    return Picture(here, _sources(found, task), selectors.freshness(here).reason)
+    return Picture(here, found.scope, _sources(found, task), selectors.freshness(here).reason)
 
 
 def _sources(service: Service, task_id: str) -> list[Source]:

@@ -1,5 +1,6 @@
 """Register and remove clusters, and find the local engine."""
 
+from django.conf import settings
 from django.db import transaction
 
 from access import audit
@@ -7,6 +8,7 @@ from access.authorize import Actor, authorize
 from access.models import AuditEntry
 from access.policy import EVERYWHERE, Action
 from access.vault import seal
+from clusters import destinations
 from clusters.models import Cluster
 from clusters.ports import TLSMaterial
 from clusters.problems import Invalid
@@ -18,6 +20,13 @@ def register_cluster(
 ) -> Cluster:
     """Add a cluster; the watcher picks it up within a second. Raises Forbidden, Invalid."""
     authorize(actor, Action.CLUSTER_REGISTER, EVERYWHERE)
+    for address in addresses:
+        try:
+            destinations.refuse(
+                address, refused=settings.ENGINE_REFUSED, sockets=settings.ENGINE_SOCKETS
+            )
+        except destinations.NotADestination as refusal:
+            raise Invalid(str(refusal), "addresses") from refusal
     with transaction.atomic():
         if Cluster.objects.filter(name=name).exists():
             raise Invalid(f"There is a cluster named {name} already.", "name")

@@ -13,6 +13,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
 from access.authorize import Actor, allowed, authorize
+from access.declared import needs
 from access.policy import Action
 from access.requests import actor_of
 from clusters import contexts, selectors
@@ -23,6 +24,7 @@ from clusters.models import Operation, Service
 from clusters.operations.requests import ACTIONS, Preview, preview
 from clusters.operations.requests import request as request_change
 from clusters.problems import Busy, Conflict, Invalid
+from clusters.sensitive import note_env
 from clusters.tasks import wake
 from clusters.views.dialogs import close, dialog
 from clusters.views.finding import find_service
@@ -43,10 +45,13 @@ View = Callable[[HttpRequest, str, str], HttpResponse]
 
 
 def _view(kind: str) -> View:
+    action = ACTIONS[FORMS[kind].kind][1]
+
     @require_http_methods(["GET", "HEAD", "POST"])
+    @needs(action)
     def view(request: HttpRequest, cluster: str, service: str) -> HttpResponse:
         actor, found = find_service(request, cluster, service)
-        authorize(actor, ACTIONS[FORMS[kind].kind][1], found.scope)
+        authorize(actor, action, found.scope)
         return _act(request, actor, found, kind)
 
     return view
@@ -90,7 +95,10 @@ def _unversioned(form: forms.ServiceForm) -> ServiceChange:
 
 
 def _form(kind: str, actor: Actor, service: Service, data: QueryDict | None) -> forms.ServiceForm:
-    env = Action.SERVICE_ENV in allowed(actor.user, service.scope)
+    may = allowed(actor.user, service.scope)
+    if kind == Operation.Kind.UPDATE:
+        note_env(actor, service, may)
+    env = Action.SERVICE_ENV in may
     return FORMS[kind](service, data, env=env)
 
 

@@ -6,6 +6,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from access.authorize import authorize
+from access.declared import needs
 from access.policy import Action
 from access.requests import actor_of
 from clusters import contexts, selectors
@@ -21,6 +22,7 @@ READ_OR_WRITE = ["GET", "HEAD", "POST"]
 
 
 @require_safe
+@needs(Action.CLUSTER_VIEW)
 def cluster(request: HttpRequest, cluster: str) -> HttpResponse:
     actor, found = find_cluster(request, cluster)
     context = {
@@ -35,6 +37,7 @@ def cluster(request: HttpRequest, cluster: str) -> HttpResponse:
 
 
 @require_http_methods(READ_OR_WRITE)
+@needs(Action.CLUSTER_REGISTER)
 def register(request: HttpRequest) -> HttpResponse:
     actor = actor_of(request)
     authorize(actor, Action.CLUSTER_REGISTER)
@@ -53,6 +56,7 @@ def register(request: HttpRequest) -> HttpResponse:
 
 
 @require_http_methods(READ_OR_WRITE)
+@needs(Action.CLUSTER_REMOVE)
 def remove(request: HttpRequest, cluster: str) -> HttpResponse:
     """Forget the cluster, once its name was typed."""
     actor, found = find_cluster(request, cluster)
@@ -70,6 +74,7 @@ def remove(request: HttpRequest, cluster: str) -> HttpResponse:
 
 
 @require_http_methods(READ_OR_WRITE)
+@needs(Action.SWARM_INIT)
 def initialise(request: HttpRequest, cluster: str) -> HttpResponse:
     """`docker swarm init` for an engine outside Swarm mode."""
     actor, found = find_cluster(request, cluster)

@@ -9,6 +9,7 @@ from django.urls import reverse
 from django.views.decorators.http import require_http_methods, require_safe
 
 from access.authorize import Actor, authorize
+from access.declared import AS_ITS_OPERATION, SIGNED_IN, needs
 from access.policy import Action
 from access.requests import actor_of
 from clusters import contexts, selectors
@@ -28,6 +29,7 @@ SHOWN = 200  # the newest; older ones are found by filtering
 
 
 @require_safe
+@needs(SIGNED_IN)
 def table(request: HttpRequest) -> HttpResponse:
     user = actor_of(request).user
     state, cluster = request.GET.get("state", ""), request.GET.get("cluster", "")
@@ -44,12 +46,14 @@ def table(request: HttpRequest) -> HttpResponse:
 
 
 @require_safe
+@needs(Action.OPERATION_VIEW)
 def operation(request: HttpRequest, operation: UUID) -> HttpResponse:
     actor, found = find_operation(request, operation)
     return render(request, "clusters/operation.html", contexts.operation(actor.user, found))
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@needs(Action.OPERATION_CANCEL)
 def cancel(request: HttpRequest, operation: UUID) -> HttpResponse:
     """Stop here, or go back: the person chooses, knowing what each does."""
     actor, found = find_operation(request, operation)
@@ -70,6 +74,7 @@ def cancel(request: HttpRequest, operation: UUID) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@needs(Action.OPERATION_APPROVE)
 def decide(request: HttpRequest, operation: UUID) -> HttpResponse:
     """A second person looks at what would change, and approves or declines it."""
     actor, found = find_operation(request, operation)
@@ -93,6 +98,7 @@ def decide(request: HttpRequest, operation: UUID) -> HttpResponse:
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
+@needs(AS_ITS_OPERATION)
 def again(request: HttpRequest, operation: UUID) -> HttpResponse:
     """The same change once more, on top of the service as it is now: preview, then confirm."""
     actor, found = find_operation(request, operation)

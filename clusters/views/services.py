@@ -7,11 +7,13 @@ from django.shortcuts import render
 from django.views.decorators.http import require_safe
 
 from access.authorize import allowed, authorize
+from access.declared import needs
 from access.models import User
 from access.policy import Action
 from clusters import contexts, selectors, specs
 from clusters.models import Service
 from clusters.problems import NotFound
+from clusters.sensitive import note_env
 from clusters.views.finding import find_cluster, find_service
 
 # The columns: the key to sort by, the heading, the class.
@@ -28,6 +30,7 @@ COLUMNS = (
 
 
 @require_safe
+@needs(Action.CLUSTER_VIEW)
 def table(request: HttpRequest, cluster: str) -> HttpResponse:
     """The table's state is all in the address: search, filters, sort, grouping, page."""
     actor, found = find_cluster(request, cluster)
@@ -66,6 +69,7 @@ def _service_page(
 
 
 @require_safe
+@needs(Action.SERVICE_VIEW)
 def tasks(request: HttpRequest, cluster: str, service: str) -> HttpResponse:
     actor, found = find_service(request, cluster, service)
     slots = selectors.task_matrix(found)
@@ -73,6 +77,7 @@ def tasks(request: HttpRequest, cluster: str, service: str) -> HttpResponse:
 
 
 @require_safe
+@needs(Action.SERVICE_VIEW)
 def task(request: HttpRequest, cluster: str, service: str, task: str) -> HttpResponse:
     """One task with its slot's history: beside the matrix, or as a page of its own."""
     actor, found = find_service(request, cluster, service)
@@ -88,6 +93,7 @@ def task(request: HttpRequest, cluster: str, service: str, task: str) -> HttpRes
 
 
 @require_safe
+@needs(Action.SERVICE_LOGS)
 def logs(request: HttpRequest, cluster: str, service: str) -> HttpResponse:
     actor, found = find_service(request, cluster, service)
     authorize(actor, Action.SERVICE_LOGS, found.scope)
@@ -97,16 +103,21 @@ def logs(request: HttpRequest, cluster: str, service: str) -> HttpResponse:
 
 
 @require_safe
+@needs(Action.SERVICE_VIEW)
 def configuration(request: HttpRequest, cluster: str, service: str) -> HttpResponse:
     actor, found = find_service(request, cluster, service)
+    note_env(actor, found, allowed(actor.user, found.scope))
     networks = {n.engine_id: n.name for n in selectors.networks_of(found.cluster)}
     return _service_page(request, actor.user, found, "configuration", networks=networks)
 
 
 @require_safe
+@needs(Action.SERVICE_VIEW)
 def spec(request: HttpRequest, cluster: str, service: str) -> HttpResponse:
     actor, found = find_service(request, cluster, service)
-    env = Action.SERVICE_ENV in allowed(actor.user, found.scope)
+    may = allowed(actor.user, found.scope)
+    note_env(actor, found, may)
+    env = Action.SERVICE_ENV in may
     previous = found.previous_spec
     return _service_page(
         request,
@@ -120,6 +131,7 @@ def spec(request: HttpRequest, cluster: str, service: str) -> HttpResponse:
 
 
 @require_safe
+@needs(Action.SERVICE_VIEW)
 def operations(request: HttpRequest, cluster: str, service: str) -> HttpResponse:
     actor, found = find_service(request, cluster, service)
     context = contexts.service_operations(actor.user, found)
@@ -127,7 +139,9 @@ def operations(request: HttpRequest, cluster: str, service: str) -> HttpResponse
 
 
 @require_safe
+@needs(Action.SERVICE_VIEW)
 def revisions(request: HttpRequest, cluster: str, service: str) -> HttpResponse:
     actor, found = find_service(request, cluster, service)
+    note_env(actor, found, allowed(actor.user, found.scope))
     context = contexts.revisions(actor.user, found)
     return _service_page(request, actor.user, found, "revisions", **context)

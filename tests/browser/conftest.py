@@ -46,6 +46,7 @@ def panel(
         tmp_path_factory.mktemp("panel") / "var",
         DOCKER_HOST=swarm_engine.url,
         PILOTHOUSE_ADMIN_PASSWORD=PASSWORD,
+        PILOTHOUSE_ENGINE_SOCKETS="/*",  # of the tests' own engines, wherever they are
         PATH=ssh_home.path,
     )
     try:

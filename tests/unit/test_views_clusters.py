@@ -50,9 +50,9 @@ def test_a_cluster_is_registered_by_its_addresses(admin: Client) -> None:
         ("prod", "tcp://user:password@manager:2376", "without a password"),
         ("prod", "unix://relative.sock", "is no address of an engine"),
         ("prod", "", "required"),
-        ("new", "unix:///x.sock", "a word of the panel"),
-        ("a b", "unix:///x.sock", "letters, digits"),
-        ("local", "unix:///x.sock", "named local already"),
+        ("new", "tcp://192.0.2.1:2376", "a word of the panel"),
+        ("a b", "tcp://192.0.2.1:2376", "letters, digits"),
+        ("local", "tcp://192.0.2.1:2376", "named local already"),
     ],
 )
 def test_a_wrong_registration_is_told_and_kept(

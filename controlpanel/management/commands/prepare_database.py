@@ -9,6 +9,7 @@ from django.core.management import call_command
 from django.core.management.base import BaseCommand
 
 from access.operations.first import ensure_admin
+from controlpanel.configuration import tell_changes
 
 
 class Command(BaseCommand):
@@ -19,5 +20,6 @@ class Command(BaseCommand):
     def handle(self, *args: Any, **options: Any) -> None:
         call_command("migrate", interactive=False, stdout=sys.stderr)
         call_command("createcachetable", stdout=sys.stderr)
+        tell_changes()
         sign_in = ensure_admin(os.environ.get("PILOTHOUSE_ADMIN_PASSWORD") or None)
         self.stdout.write(json.dumps({"sign_in": sign_in}))

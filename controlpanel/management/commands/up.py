@@ -9,6 +9,7 @@ from typing import Any
 from django.conf import settings
 from django.core.management.base import BaseCommand, CommandError
 
+from controlpanel.safety import refuse_unsafe
 from controlpanel.supervisor import records
 from controlpanel.supervisor.address import Address
 from controlpanel.supervisor.failures import CannotStart
@@ -25,6 +26,7 @@ class Command(BaseCommand):
     requires_system_checks: list[str] = []
 
     def handle(self, *args: Any, **options: Any) -> None:
+        refuse_unsafe(leave_out=frozenset({"secret-key"}))  # it makes one
         state = StateDirectory(settings.STATE_DIR.resolve())
         try:
             address = _address()
