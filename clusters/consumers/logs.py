@@ -121,7 +121,12 @@ class LogConsumer(AsyncWebsocketConsumer):
 
     def _look_up(self, asked: LogFilter) -> Picture:
         where = self.scope["url_route"]["kwargs"]
-        return look(actor_now(self.scope), where["cluster"], where["service"], asked.task)
+        actor = actor_now(self.scope)
+        try:
+            return look(actor, where["cluster"], where["service"], asked.task)
+        except (Forbidden, NotFound):
+            actor_now(self.scope)  # or they were signed out just now, and see nothing because of it
+            raise
 
 
 def _asked(scope: dict[str, Any]) -> LogFilter:
