@@ -16,7 +16,7 @@ from access.models import AuditEntry
 from clusters import specs
 from clusters.inventory import revisions
 from clusters.models import Cluster, Operation
-from clusters.operations import cancelling, following, lease
+from clusters.operations import cancelling, following, lease, rotating
 from clusters.operations.requests import ACTIONS
 from clusters.operations.steps import noted
 from clusters.ports import (
@@ -60,6 +60,8 @@ def advance(operation_id: str, engine_for: EngineFor, holder: str) -> float | No
 
 
 def _step(operation: Operation, engine_for: EngineFor) -> float | None:
+    if operation.rotates:
+        return rotating.step(operation, engine_for)
     if operation.state == S.PENDING and not _begin(operation):
         return None
     if operation.state == S.CANCELLING and operation.sent_version is None:

@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from django.db import IntegrityError, models, transaction
+from django.db.models import Q
 
 from access import audit
 from access.authorize import Actor, Forbidden, authorize, most_replicas
@@ -87,7 +88,7 @@ def request(
     """
     _, action = ACTIONS[type(change)]
     authorize(actor, action, service.scope)
-    if idempotency_key and (known := _by_key(actor, idempotency_key)):
+    if idempotency_key and (known := by_key(actor, idempotency_key)):
         return known
     foreseen = preview(actor, service, change)
     if foreseen.changes_nothing:
@@ -125,6 +126,7 @@ def write_down(actor: Actor, operation: Operation, action: Action, wake: Wake) -
                 operation=operation.id,
                 detail={"change": _without_values(operation.change)},
             )
+            _refuse_if_held(operation)
             transaction.on_commit(lambda: wake(str(operation.id)))
             announce(operation)
     except IntegrityError as error:
@@ -132,24 +134,40 @@ def write_down(actor: Actor, operation: Operation, action: Action, wake: Wake) -
     return operation
 
 
+def _refuse_if_held(operation: Operation) -> None:
+    """Raises Busy if another operation holds one of the targets of this one.
+
+    The lock of the cluster's audit chain is held by now, so that of two requests at the same time
+    the later one sees the earlier.
+    """
+    mine = [operation.target_id, *operation.holds]
+    held = Q(target_id__in=mine) | Q(holds__has_any_keys=mine)
+    others = Operation.objects.filter(held, cluster=operation.cluster, state__in=Operation.ACTIVE)
+    if other := others.exclude(pk=operation.pk).first():
+        raise _busy(other)
+
+
+def _busy(active: Operation) -> Busy:
+    return Busy(
+        f"{active.get_kind_display()} of {active.target} is still under way:"
+        " wait for it, or cancel it.",
+        active.id,
+    )
+
+
 def announce(operation: Operation) -> None:
     """Number and push the operation's change; call it last in the transaction."""
     live_changes.record(
-        [
-            live_changes.Touched(
-                operation.cluster.name,
-                "operation",
-                str(operation.id),
-                operation.target_id,
-                operation.stack,
-            )
-        ]
+        live_changes.Touched(
+            operation.cluster.name, "operation", str(operation.id), parent, operation.stack
+        )
+        for parent in (operation.target_id, *operation.holds)
     )
 
 
 def _already_there(actor: Actor, operation: Operation, error: IntegrityError) -> Operation:
     """A constraint refused a second row: the same request again, or another one under way."""
-    if operation.idempotency_key and (known := _by_key(actor, operation.idempotency_key)):
+    if operation.idempotency_key and (known := by_key(actor, operation.idempotency_key)):
         return known
     active = Operation.objects.filter(
         cluster=operation.cluster, target_id=operation.target_id, state__in=Operation.ACTIVE
@@ -160,16 +178,13 @@ def _already_there(actor: Actor, operation: Operation, error: IntegrityError) ->
         active.requested_by == actor.user
         and active.kind == operation.kind
         and active.after == operation.after
+        and not operation.rotates  # whose values might differ
     ):
         return active  # a form sent twice
-    raise Busy(
-        f"{active.get_kind_display()} of {active.target} is still under way:"
-        " wait for it, or cancel it.",
-        active.id,
-    ) from error
+    raise _busy(active) from error
 
 
-def _by_key(actor: Actor, key: str) -> Operation | None:
+def by_key(actor: Actor, key: str) -> Operation | None:
     return Operation.objects.filter(requested_by=actor.user, idempotency_key=key).first()
 
 
@@ -333,6 +348,8 @@ def request_cancel(
 ) -> Operation:
     """Cancel: at once if it was not sent, a rollout by `how`. Raises Forbidden, Invalid."""
     authorize(actor, Action.OPERATION_CANCEL, operation.scope)
+    if operation.rotates and how == Operation.Cancel.STOP:
+        raise Invalid("A rotation does not stop half way: cancel it to go back.", "how")
     with transaction.atomic():
         operation = (
             Operation.objects.select_for_update(of=("self",), no_key=True)
