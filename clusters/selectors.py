@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Count, F, Q, QuerySet, Sum
+from django.db.models.functions import Length
 from django.utils import timezone
 
 from access.authorize import grants_of, scopes_with, visible_scopes
@@ -343,13 +344,19 @@ def shown_spec(spec: dict[str, Any], *, env: bool) -> dict[str, Any]:
 def objects_seen_by(
     user: User, cluster: Cluster, noun: Noun
 ) -> QuerySet[Secret] | QuerySet[Config]:
-    """The cluster's secrets or configs. Raises NotFound for who may see none of any stack."""
+    """The cluster's secrets or configs. Raises NotFound for who may see none of any stack.
+
+    A config's data is read when it is asked for; its `size` comes with the row.
+    """
     model = MODELS[noun]
     scopes = [s for s in scopes_with(user, model.VIEW) if s.cluster in ("", cluster.name)]
     if not scopes:
         raise NotFound("There is nothing here that you may see.")
-    visible = _in_scopes(scopes, "cluster__name", "stack")
-    return model._default_manager.filter(visible, cluster=cluster).select_related("cluster")
+    visible = _in_scopes(scopes, "cluster__name", "stack") & Q(cluster=cluster)
+    if noun == "secret":
+        return Secret.objects.filter(visible).select_related("cluster")
+    configs = Config.objects.filter(visible).select_related("cluster").defer("data")
+    return configs.annotate(size=Length("data"))
 
 
 def object_seen_by(user: User, cluster: Cluster, noun: Noun, name: str) -> Secret | Config:
@@ -359,6 +366,23 @@ def object_seen_by(user: User, cluster: Cluster, noun: Noun, name: str) -> Secre
     if found is None:
         raise NotFound(f"There is no {noun} named {name} in {cluster.name}.")
     return found
+
+
+def nouns_seen_by(user: User, cluster: Cluster) -> list[Noun]:
+    """Whether the user may see secrets, and configs, of any stack of the cluster."""
+    within = [held for held in grants_of(user) if held.scope.cluster in ("", cluster.name)]
+    return [
+        noun for noun, model in MODELS.items() if any(model.VIEW in held.actions for held in within)
+    ]
+
+
+def successor(user: User, cluster: Cluster, noun: Noun, engine_id: str) -> str:
+    """The name of the version that took the place of one that is gone; "" if none did."""
+    rotations = operations_seen_by(user).filter(
+        cluster=cluster, target_id=f"{noun}:{engine_id}", state=Operation.State.SUCCEEDED
+    )
+    newest = rotations.first()
+    return newest.plan["new"]["name"] if newest else ""
 
 
 def consumers_of(found: Secret | Config) -> QuerySet[Service]:

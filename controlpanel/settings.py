@@ -139,6 +139,10 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
+# A file that somebody uploads may hold a secret: it stays in memory, and one that is too large for
+# that is not taken at all.
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
+
 # --- Static files --------------------------------------------------------------------------------
 STATIC_URL = "/static/"
 STATIC_ROOT = BASE_DIR / "staticfiles"

@@ -158,8 +158,7 @@ def request(
     if idempotency_key and (known := by_key(actor, idempotency_key)):
         return known
     making.check_size(found.noun, data)
-    if isinstance(found, Config) and bytes(found.data) == data:
-        raise Invalid(f"{found.name} has this very content already: nothing would change.", "value")
+    refuse_same(found, data)
     foreseen = preview(actor, found)
     asked = _operation(foreseen, idempotency_key)
     operation = write_down(actor, asked, found.WRITE, _later)
@@ -171,6 +170,13 @@ def request(
         making.keep_value(actor, found.cluster, foreseen.name, spec["Labels"], data)
     wake(str(operation.pk))
     return operation
+
+
+@sensitive_variables("data")
+def refuse_same(found: Secret | Config, data: bytes) -> None:
+    """Raises Invalid for a config that would not change. What a secret holds, nobody can tell."""
+    if isinstance(found, Config) and bytes(found.data) == data:
+        raise Invalid(f"{found.name} has this very content already: nothing would change.", "value")
 
 
 def _later(_: str) -> None:
