@@ -59,8 +59,8 @@ def create(
     *,
     engine: Engine,
     keep: bool = False,
-) -> None:
-    """Create a secret or config. Raises Forbidden, Invalid, EngineError.
+) -> str:
+    """Create a secret or config; returns its id. Raises Forbidden, Invalid, EngineError.
 
     `keep`: seal a secret's value in the panel, so that it can be put back.
     """
@@ -76,9 +76,10 @@ def create(
     detail = {"labels": labels, "bytes": len(data), "kept": keep}
     intent = _Intent(actor, MODELS[noun].WRITE, scope, new.name, {"create": noun, **detail})
     with _recorded(intent):
-        engine.create(noun, spec)
+        made = engine.create(noun, spec)
     if keep and noun == "secret":
         keep_value(actor, cluster, new.name, labels, data)
+    return made
 
 
 @sensitive_variables("data")
@@ -182,7 +183,7 @@ class _Intent:
 @contextmanager
 def _recorded(intent: _Intent) -> Iterator[None]:
     """The intent, committed before the call, and its result after it, whatever comes of it."""
-    with transaction.atomic(durable=True):
+    with transaction.atomic():
         intent.record(AuditEntry.Phase.INTENT, "", intent.detail)
     try:
         yield

@@ -160,7 +160,7 @@ class _Rotation:
             return self._follow(part, service)
         if not self._uses(service["Spec"], "old"):
             return self._done(part, "it uses neither version any more")
-        if self._was_led(part, service):
+        if self._was_led(part):
             return self._came_back(part, service)
         return self._send(part, service)
 
@@ -168,9 +168,19 @@ class _Rotation:
         object_id = self.plan[which]["id"]
         return bool(object_id) and specs.refers_to(spec, self.noun, object_id)
 
-    def _was_led(self, part: Part, service: Raw) -> bool:
-        """Whether it has had the new version; its spec before tells, if nobody noted it."""
-        return part["state"] == "following" or self._uses(service.get("PreviousSpec") or {}, "new")
+    def _was_led(self, part: Part) -> bool:
+        """Whether it has had the new version. If nobody noted it, a task that has it tells."""
+        if part["state"] == "sending":
+            return self._led_template(part["id"]) is not None
+        return part["state"] == "following"
+
+    def _led_template(self, service_id: str) -> Raw | None:
+        """The template of the newest task that has the new version, though its service has not."""
+        tasks = self.engine.tasks(services=[service_id])
+        led = [t for t in tasks if self._uses({"TaskTemplate": t["Spec"]}, "new")]
+        newest = max(led, key=lambda task: str(task["CreatedAt"]), default=None)
+        template: Raw | None = newest["Spec"] if newest else None
+        return template
 
     def _send(self, part: Part, service: Raw) -> float | None:
         """Write the one reference, unless another rollout has to end first."""
@@ -251,8 +261,8 @@ class _Rotation:
 
     def _came_back(self, part: Part, service: Raw) -> float | None:
         """The service refers to the old version again: Swarm rolled back, or somebody wrote it."""
-        failed = service.get("PreviousSpec") or service["Spec"]
-        seen = self._look(service, failed["TaskTemplate"])
+        failed = self._led_template(part["id"])  # Swarm forgets the spec that it rolls back
+        seen = self._look(service, failed or service["Spec"]["TaskTemplate"])
         if not seen.update_state.startswith("rollback"):
             return self._failed(part, "somebody else returned it to the old version meanwhile")
         if seen.moving:
