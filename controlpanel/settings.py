@@ -139,6 +139,8 @@ CONTENT_SECURITY_POLICY = {
     }
 }
 
+# The page of an unforeseen exception hides what is sensitive, with PILOTHOUSE_DEBUG as well.
+DEFAULT_EXCEPTION_REPORTER_FILTER = "controlpanel.reports.ValuesHidden"
 # A file that somebody uploads may hold a secret: it stays in memory, and one that is too large for
 # that is not taken at all.
 FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]

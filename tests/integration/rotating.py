@@ -12,6 +12,7 @@ from clusters.models import MODELS, Config, Operation, Secret, Service
 from clusters.operations import making, rotations
 from clusters.ports import Engine, Noun
 from tests.contract.swarm_api import unique
+from tests.engines import wait_until
 from tests.integration.panel import BRISK, Panel, user
 
 Found = Secret | Config
@@ -74,14 +75,19 @@ def rotate(panel: Panel, found: Found, data: bytes = b"second", **options: Any) 
     return rotations.request(panel.actor, found, data, engine=engine, wake=wake, **options)
 
 
-def values(panel: Panel, service: Service) -> set[bytes]:
+def values(panel: Panel, service_id: str) -> set[bytes]:
     """What the mounted file says in every running container of the service."""
     docker, found = panel.swarm.docker, set()
-    for task in panel.swarm.running(service.engine_id):
+    for task in panel.swarm.running(service_id):
         container = task["Status"]["ContainerStatus"]["ContainerID"]
         run = docker.exec_create(container, ["cat", FILE])
         found.add(docker.exec_start(run["Id"]))
     return found
+
+
+def until_mounted(panel: Panel, service_id: str, value: bytes) -> None:
+    """Every container has the value; a moment after its start one may not answer yet."""
+    wait_until(lambda: values(panel, service_id) == {value}, f"{value!r} in {service_id}", 20)
 
 
 def names(panel: Panel, noun: Noun = "secret") -> set[str]:

@@ -16,7 +16,6 @@ from clusters.operations.carry_out import advance
 from clusters.ports import EngineUnreachable, Noun, Raw, Refused
 from clusters.problems import Busy, Invalid
 from clusters.specs import references
-from tests.engines import wait_until
 from tests.integration.panel import BRISK, Panel
 from tests.integration.rotating import (
     PAUSES,
@@ -31,7 +30,7 @@ from tests.integration.rotating import (
     mounted,
     names,
     rotate,
-    values,
+    until_mounted,
 )
 
 State = Operation.State
@@ -71,7 +70,7 @@ def test_every_service_gets_the_new_value_and_the_old_version_goes(sam: Panel, n
     assert (new.stack, new.labels["team"]) == ("shop", "blue")
     assert (new.family, new.number) == (found.name, 2)
     for service in (first, second):
-        assert values(sam, service) == {b"second"}
+        until_mounted(sam, service.engine_id, b"second")
         after = sam.raw(service)
         (reference,) = references(after, noun)
         assert (reference.id, reference.name) == (new.engine_id, new_name)
@@ -135,7 +134,7 @@ def test_a_change_by_others_during_its_rollout_is_followed_not_undone(sam: Panel
     assert operation.state == State.SUCCEEDED
     container = sam.raw(service)["TaskTemplate"]["ContainerSpec"]
     assert container["Env"] == ["THEIRS=yes"]
-    assert values(sam, service) == {b"second"}
+    until_mounted(sam, service.engine_id, b"second")
 
 
 def test_services_that_left_or_let_go_of_it_are_passed_over(sam: Panel) -> None:
@@ -200,7 +199,7 @@ def test_if_one_service_fails_all_return_to_the_old_version(
         assert sam.raw(service) == before[service.name]
     for service in (first, failing):
         sam.swarm.converge(service.engine_id)
-        assert values(sam, service) == {b"first"}
+        until_mounted(sam, service.engine_id, b"first")
     assert sam.task_ids(untouched) == tasks, "its turn never came"
     result = AuditEntry.objects.get(phase="result", operation=operation.pk)
     assert result.outcome == "rolled_back"
@@ -219,7 +218,7 @@ def test_cancelling_leads_all_of_them_back(sam: Panel) -> None:
     assert names(sam) == {found.name}
     for service in services:
         assert moved(sam, service) == found.name
-        assert values(sam, service) == {b"first"}
+        until_mounted(sam, service.engine_id, b"first")
 
 
 def test_a_cancel_before_the_first_service_only_removes_the_new_version(sam: Panel) -> None:
@@ -335,7 +334,7 @@ def test_a_worker_that_dies_on_the_way_costs_nothing(
     written = [target for name, target in engine.sent if name == "update_service"]
     assert sorted(written) == sorted(s.engine_id for s in services), "each is written once"
     for service in services:
-        assert values(sam, service) == {b"second"}
+        until_mounted(sam, service.engine_id, b"second")
     assert names(sam) == {f"{found.name}_v2"}
 
 
@@ -396,7 +395,7 @@ def test_a_new_version_whose_answer_was_lost_is_found_by_its_label(sam: Panel) -
     operation = rotate(sam, found, engine=Broken(sam.engine, after=True))
     sam.carry_out(operation)
     assert operation.state == State.SUCCEEDED
-    assert values(sam, service) == {b"second"}
+    until_mounted(sam, service.engine_id, b"second")
 
 
 def test_a_new_version_that_never_arrived_changes_nothing(
@@ -476,4 +475,4 @@ def test_a_kept_secret_that_is_gone_can_be_put_back(sam: Panel) -> None:
     again = find(sam, "secret", found.name)
     assert again.labels == {"a": "b"}
     service = consume(sam, again, SERVES, UpdateConfig=BRISK)
-    wait_until(lambda: values(sam, service) == {b"\0binary\xff"}, "the very same bytes")
+    until_mounted(sam, service.engine_id, b"\0binary\xff")
