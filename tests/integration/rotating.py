@@ -1,5 +1,6 @@
 """Secrets and configs by way of the panel, services that mount them, and engines that fail."""
 
+import itertools
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ FILE = "/run/secrets/password"
 SERVES = ["/bin/sleep", "2147483647"]
 # Ends when the mounted file says so, whichever version it is.
 SERVES_UNLESS_BAD = ["/bin/sh", "-c", f"grep -q bad {FILE} && exit 3; exec sleep 2147483647"]
+_numbers = itertools.count(1)
 START_FIRST = {**BRISK, "Order": "start-first"}
 # Long enough for a task to start and to fail on a busy machine.
 PAUSES = {**BRISK, "Monitor": 5 * 10**9}
@@ -64,9 +66,9 @@ def mounted(found: Found) -> dict[str, Any]:
 def consume(
     panel: Panel, found: Found, command: list[str] = SERVES_UNLESS_BAD, **parts: Any
 ) -> Service:
-    """A service that mounts it, all of whose tasks run."""
+    """A service that mounts it, all of whose tasks run. Their names are in the order of calls."""
     container = {"Command": command, "Init": True, **mounted(found)}
-    return panel.start(container=container, **parts)
+    return panel.start(container=container, Name=f"consumer-{next(_numbers):05}", **parts)
 
 
 def rotate(panel: Panel, found: Found, data: bytes = b"second", **options: Any) -> Operation:

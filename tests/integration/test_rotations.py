@@ -9,10 +9,11 @@ import pytest
 from django.db.models.functions import Now
 
 from access.models import AuditEntry, Grant
-from clusters.changes import Scale
+from clusters.changes import Rollback, Scale, Update
 from clusters.models import KeptSecret, Operation, Revision, Service
 from clusters.operations import making, rotating, rotations
 from clusters.operations.carry_out import advance
+from clusters.operations.requests import preview
 from clusters.ports import EngineUnreachable, Noun, Raw, Refused
 from clusters.problems import Busy, Invalid
 from clusters.specs import references
@@ -163,6 +164,25 @@ def test_the_old_version_stays_while_a_newcomer_uses_it(sam: Panel) -> None:
     assert f"{found.name} stays" in operation.result
     assert newcomer.name in operation.result, "the engine's own words name it"
     assert names(sam) == {found.name, f"{found.name}_v2"}
+
+
+def test_a_rollback_to_a_spec_from_before_keeps_the_present_value(sam: Panel) -> None:
+    found = make(sam)
+    service = consume(sam, found, SERVES)
+    sam.do(service, Update(image="lab/web:2"))
+    sam.carry_out(rotate(sam, found))
+    sam.carry_out(rotate(sam, find(sam, "secret", f"{found.name}_v2"), b"third"))
+    before = sam.service(service.name)
+    assert (
+        preview(sam.actor, before, Rollback())
+        .after["TaskTemplate"]["ContainerSpec"]["Image"]
+        .startswith("lab/web:1")
+    ), "a rotation is nothing to go back from"
+    rollback = sam.do(before, Rollback(revision=1))
+    assert (rollback.state, rollback.error) == (State.SUCCEEDED, "")
+    assert sam.images(service) == ["lab/web:1"]
+    assert moved(sam, service) == f"{found.name}_v3"
+    until_mounted(sam, service.engine_id, b"third")
 
 
 def test_what_nobody_uses_is_replaced_at_once(sam: Panel) -> None:
