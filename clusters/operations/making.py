@@ -77,8 +77,11 @@ def create(
     intent = _Intent(actor, MODELS[noun].WRITE, scope, new.name, {"create": noun, **detail})
     with _recorded(intent):
         made = engine.create(noun, spec)
-    if keep and noun == "secret":
-        keep_value(actor, cluster, new.name, labels, data)
+    if noun == "secret":
+        # What was kept of an earlier secret of this name must not be put back in its place.
+        KeptSecret.objects.filter(cluster=cluster, name=new.name).delete()
+        if keep:
+            keep_value(actor, cluster, new.name, labels, data)
     return made
 
 

@@ -17,7 +17,6 @@ from django.utils import timezone
 from access import audit
 from access.authorize import Actor, may
 from access.models import AuditEntry
-from access.policy import Scope
 from clusters import readings, specs
 from clusters.inventory import revisions
 from clusters.models import MODELS, Cluster, KeptSecret, Operation
@@ -52,18 +51,11 @@ def _begin(operation: Operation) -> None:
     """From pending to running. What must not be carried out any more goes back at once."""
     steps = noted(operation, "check", "done")
     lease.move(operation, S.RUNNING, started_at=timezone.now(), steps=steps)
-    if not _still_allowed(operation):
+    if not may(operation.requested_by, MODELS[_noun(operation)].WRITE, operation.scope):
         _refused(operation)
         _fail(operation, "", "The right to do this was withdrawn before it began.")
     elif timezone.now() - operation.created_at > EXPIRES:
         _fail(operation, "", "No worker took the request up within 15 minutes.")
-
-
-def _still_allowed(operation: Operation) -> bool:
-    action = MODELS[_noun(operation)].WRITE
-    cluster = operation.cluster.name
-    scopes = [operation.scope, *(Scope(cluster, part["stack"]) for part in _parts(operation))]
-    return all(may(operation.requested_by, action, scope) for scope in scopes)
 
 
 def _refused(operation: Operation) -> None:

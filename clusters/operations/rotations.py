@@ -14,6 +14,7 @@ from django.db.models.functions import Now
 from django.views.decorators.debug import sensitive_variables
 
 from access.authorize import Actor, Forbidden, authorize, may
+from access.policy import Scope
 from clusters import selectors, specs
 from clusters.models import Config, Operation, Secret, Service
 from clusters.operations import lease, making
@@ -49,6 +50,7 @@ class Preview:
     """What a rotation would do, by the present picture."""
 
     found: Secret | Config
+    scope: Scope
     name: str  # of the new version
     number: int
     consumers: list[Consumer]
@@ -68,28 +70,36 @@ def preview(actor: Actor, found: Secret | Config) -> Preview:
     consumers = [
         Consumer(service, _of(service, found)) for service in selectors.consumers_of(found)
     ]
-    _refuse_strangers(actor, found, consumers)
+    scope = _scope(found, consumers)
+    _refuse_strangers(actor, found, scope)
     _refuse_held(consumers)
     siblings = type(found)._default_manager.filter(cluster=found.cluster)
     taken = set(siblings.values_list("name", flat=True))
     newest = max(other.number for other in siblings if other.family == found.family)
     name, number = making.fresh_name(found.noun, found.family, newest, taken)
-    return Preview(found, name, number, consumers, _warnings(found, consumers))
+    return Preview(found, scope, name, number, consumers, _warnings(found, consumers))
 
 
 def _of(service: Service, found: Secret | Config) -> list[Reference]:
     return [r for r in specs.references(service.spec, found.noun) if r.id == found.engine_id]
 
 
-def _refuse_strangers(actor: Actor, found: Secret | Config, consumers: list[Consumer]) -> None:
-    """Every service is changed, so the right must reach every service."""
-    for consumer in consumers:
-        if not may(actor.user, found.WRITE, consumer.service.scope):
-            why = (
-                f"{found.name} is also used by a service outside of what you may change."
-                " Ask somebody whose grant reaches the whole cluster."
-            )
-            raise Forbidden(found.WRITE, consumer.service.scope, visible=True, why=why)
+def _scope(found: Secret | Config, consumers: list[Consumer]) -> Scope:
+    """Its stack; the whole cluster if it is also used outside of that.
+
+    Every service is changed, and whoever sees the rotation sees their names.
+    """
+    outside = any(consumer.service.stack != found.stack for consumer in consumers)
+    return found.cluster.scope if outside else found.scope
+
+
+def _refuse_strangers(actor: Actor, found: Secret | Config, scope: Scope) -> None:
+    if not may(actor.user, found.WRITE, scope):
+        why = (
+            f"{found.name} is also used by a service outside of its stack."
+            " Ask somebody whose grant reaches the whole cluster."
+        )
+        raise Forbidden(found.WRITE, scope, visible=True, why=why)
 
 
 def _refuse_held(consumers: list[Consumer]) -> None:
@@ -192,7 +202,7 @@ def _operation(foreseen: Preview, idempotency_key: str | None) -> Operation:
         cluster=found.cluster,
         target_id=f"{found.noun}:{found.engine_id}",
         target=found.name,
-        stack=found.stack,
+        stack=foreseen.scope.stack,
         change={"version": foreseen.name, "services": names},
         holds=[consumer.service.engine_id for consumer in foreseen.consumers],
         plan=_plan(foreseen),
@@ -208,7 +218,6 @@ def _plan(foreseen: Preview) -> dict[str, Any]:
         {
             "id": consumer.service.engine_id,
             "name": consumer.service.name,
-            "stack": consumer.service.stack,
             "state": "waiting",
         }
         for consumer in foreseen.consumers

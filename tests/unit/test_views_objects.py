@@ -468,6 +468,22 @@ def test_a_service_outside_of_ones_scope_is_not_changed(
     assert not Operation.objects.exists()
 
 
+def test_a_rotation_beyond_its_stack_is_seen_by_those_who_see_the_cluster(
+    cluster: Cluster, engine: FakeEngine, admin: Client
+) -> None:
+    """Its steps name the services, which are not for the eyes of one stack's people."""
+    found = make_secret(cluster, stack="shop")
+    consumer(cluster, found, name="shop_web", stack="shop")
+    consumer(cluster, found, name="bank_core", stack="bank")
+    confirm(admin, preview(admin))
+    operation = Operation.objects.get()
+    browser = browser_of(make_user(Role.SECRET_MANAGER, cluster="local", stack="shop"))
+    assert "bank_core" in text(admin.get(f"/operations/{operation.pk}/"))
+    assert browser.get(f"/operations/{operation.pk}/").status_code == 404
+    for path in ("/operations/", SECRETS, PASSWORD, "/clusters/local/services/shop_web/"):
+        assert "bank_core" not in text(browser.get(path))
+
+
 def test_a_careful_colleague_warns(cluster: Cluster, admin: Client) -> None:
     found = make_secret(cluster, stack="shop")
     consumer(cluster, found, health="failing")
@@ -546,6 +562,14 @@ def test_a_kept_value_is_sealed_put_back_and_forgotten(
     assert admin.post(forget, {"name": "fresh"}).status_code == 302
     assert not KeptSecret.objects.exists()
     assert admin.post(back).status_code == 404
+
+
+def test_a_new_secret_of_the_name_takes_the_place_of_what_was_kept(
+    cluster: Cluster, engine: FakeEngine, admin: Client
+) -> None:
+    create(admin, keep="on")
+    create(admin, value="another")
+    assert not KeptSecret.objects.exists(), "the first value is out of date"
 
 
 def test_a_secret_that_is_there_cannot_be_put_back(cluster: Cluster, admin: Client) -> None:
