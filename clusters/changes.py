@@ -3,6 +3,8 @@
 Unknown fields are refused. In `env`, `labels` and `container_labels` a null removes the name.
 """
 
+import base64
+import binascii
 import re
 from typing import Annotated, Any, Literal
 
@@ -12,6 +14,7 @@ from pydantic import (
     BeforeValidator,
     ConfigDict,
     Field,
+    SecretStr,
     StrictInt,
     model_validator,
 )
@@ -180,3 +183,60 @@ class Resume(_Change):
 
 
 ServiceChange = Scale | Update | Rollback | Restart | Resume
+
+
+# --- Secrets and configs -------------------------------------------------------------------------
+
+NAME_RULE = (
+    "A name has at most 64 letters, digits, “-”, “_” and “.”, and begins and ends with a letter or"
+    " a digit."
+)
+_OBJECT_NAME = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9_.-]{0,62}[a-zA-Z0-9])?", re.ASCII)
+STACK_LABEL = "com.docker.stack.namespace"
+
+
+def is_name(name: str) -> bool:
+    """Whether the managers take it as the name of a secret or config."""
+    return _OBJECT_NAME.fullmatch(name) is not None
+
+
+def _object_label(name: str) -> str:
+    if _label_name(name) == STACK_LABEL:
+        raise ValueError("name the stack as `stack`, not by its label")
+    return name
+
+
+class NewObject(_Strict):
+    """A secret or config to be; its value comes beside it, never in it."""
+
+    name: str = Field(min_length=1, max_length=64)
+    stack: str = Field("", max_length=64, description="The stack that it belongs to, if any.")
+    labels: dict[
+        Annotated[str, AfterValidator(_object_label)], Annotated[str, AfterValidator(_text)]
+    ] = Field(default_factory=dict, max_length=1000)
+
+
+class Content(_Strict):
+    """A value as text or, for any bytes, in Base64. No error message repeats it."""
+
+    model_config = ConfigDict(extra="forbid", hide_input_in_errors=True)
+
+    value: SecretStr | None = None
+    value_base64: SecretStr | None = None
+
+    @model_validator(mode="after")
+    def is_one(self) -> "Content":
+        if (self.value is None) == (self.value_base64 is None):
+            raise ValueError("give either value or value_base64")
+        self.data()
+        return self
+
+    def data(self) -> bytes:
+        """The bytes. Raises ValueError for what is no Base64."""
+        if self.value is not None:
+            return self.value.get_secret_value().encode()
+        try:
+            text = self.value_base64.get_secret_value() if self.value_base64 else ""
+            return base64.b64decode(text, validate=True)
+        except binascii.Error:
+            raise ValueError("value_base64 is no Base64") from None

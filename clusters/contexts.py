@@ -9,8 +9,18 @@ from typing import Any
 from access.authorize import allowed, allowed_by, grants_of
 from access.models import User
 from clusters import selectors, specs
-from clusters.models import Approval, Cluster, Node, Operation, Revision, Service
+from clusters.models import (
+    Approval,
+    Cluster,
+    Config,
+    Node,
+    Operation,
+    Revision,
+    Secret,
+    Service,
+)
 from clusters.operations import approvals
+from clusters.ports import Noun
 
 Context = dict[str, Any]
 _ENDED_BADLY = (Operation.State.FAILED, Operation.State.ROLLED_BACK)
@@ -88,6 +98,84 @@ def _revision(service: Service, revision: Revision) -> Context:
         "present": revision.spec_hash == specs.spec_hash(service.spec),
         "image": specs.image_of(revision.spec),
         "replicas": specs.replicas_of(revision.spec),
+    }
+
+
+# --- Secrets and configs -------------------------------------------------------------------------
+
+
+def object_rows(user: User, cluster: Cluster, noun: Noun) -> list[Context]:
+    """Every row that the user sees, for one reading of their grants and of the services."""
+    grants, used = grants_of(user), selectors.usage(user, cluster, noun)
+    active = _rotating(user, cluster)
+    return [
+        {
+            "object": found,
+            "used": used.get(found.engine_id, selectors.Usage()),
+            "may": allowed_by(grants, found.scope),
+            "rotation": active.get(f"{noun}:{found.engine_id}"),
+        }
+        for found in selectors.objects_seen_by(user, cluster, noun)
+    ]
+
+
+def _rotating(user: User, cluster: Cluster) -> dict[str, Operation]:
+    under_way = selectors.operation_list(user, state="active", cluster=cluster.name)
+    return {operation.target_id: operation for operation in under_way}
+
+
+def object_details(user: User, found: Secret | Config) -> Context:
+    """`rotation` is the newest: under way, or ended badly. `hidden`: consumers one may not see."""
+    consumers = list(selectors.consumers_of(found))
+    seen = set(selectors.services_seen_by(user, found.cluster).values_list("pk", flat=True))
+    newest = selectors.rotation_of(user, found)
+    telling = newest and (newest.active or newest.state in (*_ENDED_BADLY, "cancelled"))
+    return {
+        "object": found,
+        "cluster": found.cluster,
+        "may": allowed(user, found.scope),
+        "freshness": selectors.freshness(found.cluster),
+        "consumers": [_consumer(service, found) for service in consumers if service.pk in seen],
+        "hidden": sum(service.pk not in seen for service in consumers),
+        "versions": selectors.family(user, found),
+        "rotation": newest if telling else None,
+        "labels": {k: v for k, v in found.labels.items() if not k.startswith("io.pilothouse.")},
+    }
+
+
+def _consumer(service: Service, found: Secret | Config) -> Context:
+    references = specs.references(service.spec, found.noun)
+    return {
+        "service": service,
+        "references": [r for r in references if r.id == found.engine_id],
+        "rollout": rollout(service.spec),
+    }
+
+
+def rollout(spec: dict[str, Any]) -> Context:
+    """How Swarm will replace the tasks of a service."""
+    config = spec.get("UpdateConfig") or {}
+    return {
+        "parallelism": config.get("Parallelism", 1),
+        "delay": config.get("Delay", 0),
+        "failure_action": config.get("FailureAction") or "pause",
+        "order": config.get("Order") or "stop-first",
+    }
+
+
+def object_gone(user: User, cluster: Cluster, noun: Noun, engine_id: str) -> Context:
+    name = selectors.successor(user, cluster, noun, engine_id)
+    return {"cluster": cluster, "noun": noun, "successor": name}
+
+
+def kept(user: User, cluster: Cluster) -> Context:
+    grants = grants_of(user)
+    return {
+        "cluster": cluster,
+        "kept": [
+            {"secret": kept, "may": allowed_by(grants, kept.scope)}
+            for kept in selectors.kept_secrets(user, cluster)
+        ],
     }
 
 

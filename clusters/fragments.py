@@ -2,7 +2,8 @@
 
 A fragment is rendered by the same template and context as in the page. Topics are
 `services:<cluster>`, `service:<cluster>:<id>`, `cluster:<cluster>`, `freshness:<cluster>`,
-`overview`, `operations`, `operation:<id>`, `tray` and `alarms`.
+`overview`, `operations`, `operation:<id>`, `objects:<noun>:<cluster>`,
+`object:<noun>:<cluster>:<id>` (of secrets and configs), `tray` and `alarms`.
 """
 
 import re
@@ -16,10 +17,12 @@ from access.models import User
 from clusters import contexts, selectors
 from clusters.contexts import Context
 from clusters.models import Cluster, Service
+from clusters.ports import Noun
 from clusters.problems import NotFound
 from live.changes import Touched
 from live.hub import Fragments
 
+NOUNS: dict[str, Noun] = {"secret": "secret", "config": "config"}
 Changes = list[Touched] | None  # None: whatever the topic shows may have changed
 
 
@@ -193,6 +196,55 @@ def _alarms(user: User, _: str, touched: Changes) -> Fragments:
     return {"alarms": render_to_string("access/_alarms.html", alarms.alarms(user))}
 
 
+def _objects(user: User, argument: str, touched: Changes) -> Fragments:
+    kind, _, name = argument.partition(":")
+    noun = NOUNS.get(kind)
+    if noun is None:
+        return {}
+    found = _of(touched, name, noun, "operation", "kept")
+    if found == []:
+        return {}
+    cluster = selectors.cluster_seen_by(user, name)
+    ids = {
+        t.parent.removeprefix(f"{noun}:") if t.noun == "operation" else t.key for t in found or ()
+    }
+    fragments = {}
+    for row in contexts.object_rows(user, cluster, noun):
+        key = row["object"].engine_id
+        if found is None or key in ids:
+            fragments[f"object-{key}"] = _html("object_row", row)
+    gone = {t.key for t in found or () if t.noun == noun and f"object-{t.key}" not in fragments}
+    fragments |= {f"object-{key}": _gone("tr", f"object-{key}") for key in gone}
+    if noun == "secret":
+        fragments["kept"] = _html("kept", contexts.kept(user, cluster))
+    return fragments
+
+
+def _object(user: User, argument: str, touched: Changes) -> Fragments:
+    """One secret or config, with its consumers and its family."""
+    kind, name, object_id = (*argument.split(":"), "", "")[:3]
+    noun = NOUNS.get(kind)
+    if noun is None:
+        return {}
+    found = _of(touched, name, noun, "operation", "service")
+    if found == []:
+        return {}
+    cluster = selectors.cluster_seen_by(user, name)
+    try:
+        shown = selectors.object_seen_by(user, cluster, noun, object_id)
+    except NotFound:
+        context = contexts.object_gone(user, cluster, noun, object_id)
+        return {"object": _html("object_gone", context)}
+    context = contexts.object_details(user, shown)
+    services = {consumer["service"].engine_id for consumer in context["consumers"]}
+    target = f"{noun}:{object_id}"
+    if found is not None and not any(
+        t.noun == noun or t.parent == target or t.key in services for t in found
+    ):
+        return {}
+    return {"object": _html("object", context)}
+
+
 _TOPICS: dict[str, Callable[[User, str, Changes], Fragments]] = {
     "services": _services,
     "service": _service,
@@ -203,4 +255,6 @@ _TOPICS: dict[str, Callable[[User, str, Changes], Fragments]] = {
     "operation": _operation,
     "tray": _tray,
     "alarms": _alarms,
+    "objects": _objects,
+    "object": _object,
 }

@@ -2,11 +2,12 @@
 
 from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol
 
 Raw = dict[
     str, Any
 ]  # an object of the Engine's API exactly as it came: never rebuilt, only patched
+Noun = Literal["secret", "config"]  # what a service mounts as a file, and never changes once made
 
 
 class EngineError(Exception):
@@ -140,6 +141,29 @@ class Engine(Protocol):
     def nodes(self) -> list[Raw]: ...
 
     def networks(self) -> list[Raw]: ...
+
+    def secrets(self) -> list[Raw]:
+        """All secrets. No engine ever gives a value back."""
+        ...
+
+    def configs(self) -> list[Raw]:
+        """All configs with their data."""
+        ...
+
+    def named(self, noun: Noun, name: str) -> Raw:
+        """The secret or config with exactly this name. Raises ObjectMissing."""
+        ...
+
+    def create(self, noun: Noun, spec: Mapping[str, Any]) -> str:
+        """Create a secret or config of this spec, its `Data` in Base64; returns its id.
+
+        Raises Refused. Is sent at most once; no error repeats the data.
+        """
+        ...
+
+    def remove(self, noun: Noun, object_id: str) -> None:
+        """Raises ObjectMissing, and Refused while a service uses it."""
+        ...
 
     def update_service(self, service_id: str, version: int, spec: Mapping[str, Any]) -> list[str]:
         """Replace the spec read at `version`; returns the engine's warnings.

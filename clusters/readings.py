@@ -1,5 +1,6 @@
 """Raw objects of the Engine's API as the fields of our rows. Pure functions."""
 
+import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -7,9 +8,9 @@ from enum import StrEnum
 from typing import Any
 
 from clusters import specs
+from clusters.changes import STACK_LABEL
 from clusters.ports import Raw
 
-STACK_LABEL = "com.docker.stack.namespace"
 # The life of a task, in order; a task never goes back. (swarmkit api/types.proto)
 TASK_STATES = (
     "new", "allocated", "pending", "assigned", "accepted", "preparing", "ready", "starting",
@@ -104,6 +105,26 @@ def network_fields(raw: Raw) -> dict[str, Any]:
         "encrypted": "encrypted" in (raw.get("Options") or {}),
         "subnets": [config["Subnet"] for config in configs if config.get("Subnet")],
     }
+
+
+def secret_fields(raw: Raw) -> dict[str, Any]:
+    spec = raw["Spec"]
+    return {
+        "name": spec["Name"],
+        "stack": stack_of(spec.get("Labels")),
+        "labels": spec.get("Labels") or {},
+        "driver": (spec.get("Driver") or {}).get("Name", "")[:255],
+        "templating": (spec.get("Templating") or {}).get("Name", "")[:64],
+        "version": raw["Version"]["Index"],
+        "created_at": moment(raw["CreatedAt"]),
+        "updated_at": moment(raw["UpdatedAt"]),
+    }
+
+
+def config_fields(raw: Raw) -> dict[str, Any]:
+    fields = secret_fields(raw)
+    del fields["driver"]  # a config's data always stands in the Swarm itself
+    return {**fields, "data": base64.b64decode(raw["Spec"].get("Data") or "")}
 
 
 def task_fields(raw: Raw) -> dict[str, Any]:

@@ -9,13 +9,27 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from django.db.models import Count, F, Q, QuerySet, Sum
+from django.db.models.functions import Length
 from django.utils import timezone
 
-from access.authorize import visible_scopes
+from access.authorize import grants_of, scopes_with, visible_scopes
 from access.models import User
-from access.policy import Scope
+from access.policy import Action, Scope
 from clusters import specs
-from clusters.models import Cluster, Network, Node, Operation, Revision, Service, SwarmTask
+from clusters.models import (
+    MODELS,
+    Cluster,
+    Config,
+    KeptSecret,
+    Network,
+    Node,
+    Operation,
+    Revision,
+    Secret,
+    Service,
+    SwarmTask,
+)
+from clusters.ports import Noun
 from clusters.problems import NotFound
 from clusters.readings import ENDED, FAILED, Health
 
@@ -335,11 +349,133 @@ def shown_spec(spec: dict[str, Any], *, env: bool) -> dict[str, Any]:
     return spec if env else specs.redacted(spec)
 
 
+# --- Secrets and configs -------------------------------------------------------------------------
+
+
+def objects_seen_by(
+    user: User, cluster: Cluster, noun: Noun
+) -> QuerySet[Secret] | QuerySet[Config]:
+    """The cluster's secrets or configs. Raises NotFound for who may see none of any stack.
+
+    A config's data is read when it is asked for; its `size` comes with the row.
+    """
+    model = MODELS[noun]
+    scopes = [s for s in scopes_with(user, model.VIEW) if s.cluster in ("", cluster.name)]
+    if not scopes:
+        raise NotFound("There is nothing here that you may see.")
+    visible = _in_scopes(scopes, "cluster__name", "stack") & Q(cluster=cluster)
+    if noun == "secret":
+        return Secret.objects.filter(visible).select_related("cluster")
+    configs = Config.objects.filter(visible).select_related("cluster").defer("data")
+    return configs.annotate(size=Length("data"))
+
+
+def object_seen_by(user: User, cluster: Cluster, noun: Noun, name: str) -> Secret | Config:
+    """By name or by engine id. Raises NotFound, also for one that the user may not see."""
+    seen = objects_seen_by(user, cluster, noun)
+    found = seen.filter(Q(name=name) | Q(engine_id=name)).first()
+    if found is None:
+        raise NotFound(f"There is no {noun} named {name} in {cluster.name}.")
+    return found
+
+
+def nouns_seen_by(user: User, cluster: Cluster) -> list[Noun]:
+    """Whether the user may see secrets, and configs, of any stack of the cluster."""
+    within = [held for held in grants_of(user) if held.scope.cluster in ("", cluster.name)]
+    return [
+        noun for noun, model in MODELS.items() if any(model.VIEW in held.actions for held in within)
+    ]
+
+
+def successor(user: User, cluster: Cluster, noun: Noun, engine_id: str) -> str:
+    """The name of the version that took the place of one that is gone; "" if none did."""
+    rotations = operations_seen_by(user).filter(
+        cluster=cluster, target_id=f"{noun}:{engine_id}", state=Operation.State.SUCCEEDED
+    )
+    newest = rotations.first()
+    return newest.plan["new"]["name"] if newest else ""
+
+
+def consumers_of(found: Secret | Config) -> QuerySet[Service]:
+    """The services whose containers get it, whoever may see them; by their specs."""
+    title = found.noun.title()
+    services = Service.objects.filter(cluster=found.cluster).select_related("cluster")
+    reference = [{f"{title}ID": found.engine_id}]
+    return services.filter(**{f"spec__TaskTemplate__ContainerSpec__{title}s__contains": reference})
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """Who uses a secret or config: services that the user sees, and how many others."""
+
+    services: list[str] = field(default_factory=list)
+    hidden: int = 0
+
+    @property
+    def total(self) -> int:
+        return len(self.services) + self.hidden
+
+
+def usage(user: User, cluster: Cluster, noun: Noun) -> dict[str, Usage]:
+    """Engine id → who uses it; what nobody uses is left out. One query for the whole cluster."""
+    title = noun.title()
+    visible = set(services_seen_by(user, cluster).values_list("engine_id", flat=True))
+    found: dict[str, tuple[list[str], list[str]]] = {}
+    mounted = F(f"spec__TaskTemplate__ContainerSpec__{title}s")
+    rows = Service.objects.filter(cluster=cluster).annotate(mounted=mounted)
+    for key, name, references in (
+        rows.filter(mounted__isnull=False)
+        .order_by("name")
+        .values_list("engine_id", "name", "mounted")
+    ):
+        for object_id in {reference.get(f"{title}ID", "") for reference in references or []}:
+            found.setdefault(object_id, ([], []))[key not in visible].append(name)
+    return {key: Usage(seen, len(hidden)) for key, (seen, hidden) in found.items()}
+
+
+def family(user: User, found: Secret | Config) -> list[Secret | Config]:
+    """The versions of its family that are in the Swarm, the newest first, itself among them."""
+    others: Iterable[Secret | Config] = objects_seen_by(user, found.cluster, found.noun)
+    own = [other for other in others if other.family == found.family]
+    return sorted(own, key=lambda other: other.number, reverse=True)
+
+
+def kept_secrets(user: User, cluster: Cluster) -> QuerySet[KeptSecret]:
+    """Secrets whose sealed values the panel keeps though they are gone from the Swarm."""
+    visible = _in_scopes(scopes_with(user, Action.SECRET_VIEW), "cluster__name", "stack")
+    kept = KeptSecret.objects.filter(visible, cluster=cluster).select_related("cluster", "kept_by")
+    return kept.exclude(name__in=Secret.objects.filter(cluster=cluster).values("name"))
+
+
+def kept_secret_seen_by(user: User, cluster: Cluster, name: str) -> KeptSecret:
+    """Raises NotFound, also for one that the user may not see."""
+    found = kept_secrets(user, cluster).filter(name=name).first()
+    if found is None:
+        raise NotFound(f"No secret named {name} is kept for {cluster.name}.")
+    return found
+
+
+def rotation_of(user: User, found: Secret | Config) -> Operation | None:
+    """The newest rotation of this secret or config."""
+    target = f"{found.noun}:{found.engine_id}"
+    return operations_seen_by(user).filter(cluster=found.cluster, target_id=target).first()
+
+
 # --- Operations ----------------------------------------------------------------------------------
 
 
 def operations_seen_by(user: User) -> QuerySet[Operation]:
-    visible = _in_scopes(visible_scopes(user), "cluster__name", "stack")
+    """A rotation of a secret or config is seen by those who may see that."""
+    grants = grants_of(user)
+
+    def within(action: Action) -> Q:
+        scopes = [held.scope for held in grants if action in held.actions]
+        return _in_scopes(scopes, "cluster__name", "stack")
+
+    kind = Operation.Kind
+    visible = within(Action.SERVICE_VIEW)
+    visible &= ~Q(kind=kind.SECRET_ROTATE) | within(Action.SECRET_VIEW)
+    visible &= ~Q(kind=kind.CONFIG_ROTATE) | within(Action.CONFIG_VIEW)
     return Operation.objects.filter(visible).select_related(
         "cluster", "requested_by", "cancelled_by"
     )
@@ -365,7 +501,8 @@ def operation_list(
     if cluster:
         found = found.filter(cluster__name=cluster)
     if service:
-        found = found.filter(cluster=service.cluster, target_id=service.engine_id)
+        here = Q(target_id=service.engine_id) | Q(holds__contains=[service.engine_id])
+        found = found.filter(here, cluster=service.cluster)
     return found
 
 

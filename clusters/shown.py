@@ -1,19 +1,35 @@
 """Rows as the API shows them: the dictionaries behind `clusters.schemas`."""
 
+import base64
 import dataclasses
 from collections.abc import Iterable
 from typing import Any
 
-from clusters import specs
-from clusters.models import Network, Node, Operation, Revision, Service, SwarmTask
+from access.models import User
+from clusters import specs, texts
+from clusters.models import (
+    Config,
+    Network,
+    Node,
+    Operation,
+    Revision,
+    Secret,
+    Service,
+    SwarmTask,
+)
+from clusters.operations import rotations
 from clusters.operations.requests import Preview
 from clusters.selectors import (
     Cell,
     ClusterSummary,
     StackSummary,
+    Usage,
+    consumers_of,
+    family,
     revisions_of,
     shown_spec,
     task_matrix,
+    usage,
 )
 from clusters.specs import Difference
 
@@ -64,6 +80,74 @@ def network(row: Network) -> dict[str, Any]:
 
 def stack(summary: StackSummary) -> dict[str, Any]:
     return dataclasses.asdict(summary)
+
+
+def secret_or_config(row: Secret | Config, used: Usage) -> dict[str, Any]:
+    own = {k: v for k, v in row.labels.items() if not k.startswith("io.pilothouse.")}
+    shown = {
+        "id": row.engine_id,
+        "name": row.name,
+        "cluster": row.cluster.name,
+        "stack": row.stack,
+        "family": row.family,
+        "version": row.number,
+        "labels": own,
+        "templating": row.templating,
+        "used_by": used.services,
+        "used_by_hidden": used.hidden,
+        "created_at": row.created_at,
+        "updated_at": row.updated_at,
+    }
+    if isinstance(row, Secret):
+        return {**shown, "driver": row.driver}
+    return {**shown, "size": row.size}  # type: ignore[attr-defined]  # by objects_seen_by
+
+
+def whole_object(user: User, row: Secret | Config) -> dict[str, Any]:
+    """With how each service mounts it, and the versions of its family."""
+    used = usage(user, row.cluster, row.noun).get(row.engine_id, Usage())
+    seen = consumers_of(row).filter(name__in=used.services)
+    return {
+        **secret_or_config(row, used),
+        "consumers": [
+            {"service": found.name, **dataclasses.asdict(reference)}
+            for found in seen
+            for reference in specs.references(found.spec, row.noun)
+            if reference.id == row.engine_id
+        ],
+        "versions": [
+            {"name": other.name, "version": other.number, "created_at": other.created_at}
+            for other in family(user, row)
+        ],
+    }
+
+
+def config_data(row: Config) -> dict[str, Any]:
+    data = bytes(row.data)
+    return {
+        "name": row.name,
+        "size": len(data),
+        "text": texts.text_of(data),
+        "base64": base64.b64encode(data).decode(),
+    }
+
+
+def rotation(foreseen: rotations.Preview) -> dict[str, Any]:
+    return {
+        "dry_run": True,
+        "kind": rotations.KINDS[foreseen.found.noun],
+        "target": foreseen.found.name,
+        "new_name": foreseen.name,
+        "services": [
+            {
+                "service": consumer.service.name,
+                "tasks": consumer.service.desired,
+                "update_config": consumer.rollout,
+            }
+            for consumer in foreseen.consumers
+        ],
+        "warnings": foreseen.warnings,
+    }
 
 
 def service(row: Service) -> dict[str, Any]:

@@ -7,13 +7,17 @@ the raw spec as the Engine gave it, copies it, and touches the asked-for paths a
 import copy
 import hashlib
 import json
+import re
 from dataclasses import dataclass
 from typing import Any, cast
 
 from clusters.changes import Limits, Reservations, RolloutConfig, Update
-from clusters.ports import Raw
+from clusters.ports import Noun, Raw
 
 OPERATION_LABEL = "io.pilothouse.operation"  # tells a panel that comes back which write was its own
+# A secret or config never changes: it is replaced by another version of its family.
+FAMILY_LABEL = "io.pilothouse.family"
+VERSION_LABEL = "io.pilothouse.version"
 ENV = "TaskTemplate.ContainerSpec.Env"
 # Swarm has no "pause": a rollout is held by a delay that nobody lives to see the end of. Its
 # updater starts anew with every write: at most one more task is replaced before the delay begins.
@@ -97,6 +101,77 @@ def operation_of(spec: Raw) -> str:
 def marked(spec: Raw, operation_id: str) -> Raw:
     """The spec with the operation's id as a label. A service label restarts no task."""
     return {**spec, "Labels": {**(spec.get("Labels") or {}), OPERATION_LABEL: operation_id}}
+
+
+# --- Secrets and configs: what a service refers to -----------------------------------------------
+
+_VERSION = re.compile(r"(.+)[._-]v([1-9][0-9]{0,5})", re.ASCII)
+LONGEST_NAME = 64  # of a secret or config, as the managers take it
+
+
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """How a service mounts a secret or config. Without a `file` (a runtime config) it mounts none.
+
+    `mode` is the file's mode as `ls` knows it: 0o444.
+    """
+
+    id: str
+    name: str
+    file: str
+    uid: str
+    gid: str
+    mode: int | None
+
+
+def references(spec: Raw, noun: Noun) -> list[Reference]:
+    """The secrets or configs that a service's containers get, in the spec's order."""
+    return [_reference(raw, noun) for raw in _container(spec).get(f"{noun.title()}s") or []]
+
+
+def _reference(raw: Raw, noun: Noun) -> Reference:
+    title, file = noun.title(), raw.get("File") or {}
+    return Reference(
+        id=str(raw.get(f"{title}ID", "")),
+        name=str(raw.get(f"{title}Name", "")),
+        file=str(file.get("Name", "")),
+        uid=str(file.get("UID", "")),
+        gid=str(file.get("GID", "")),
+        mode=file.get("Mode"),
+    )
+
+
+def refers_to(spec: Raw, noun: Noun, object_id: str) -> bool:
+    return any(reference.id == object_id for reference in references(spec, noun))
+
+
+def rereferenced(spec: Raw, noun: Noun, old: str, new: str, name: str) -> Raw:
+    """The spec with every reference to `old` led to `new`; the file stays as it is mounted."""
+    title = noun.title()
+    fresh = copy.deepcopy(spec)
+    for reference in _container(fresh).get(f"{title}s") or []:
+        if reference.get(f"{title}ID") == old:
+            reference[f"{title}ID"], reference[f"{title}Name"] = new, name
+    return fresh
+
+
+def family_of(name: str, labels: dict[str, str]) -> tuple[str, int]:
+    """A secret's or config's family and version: by our labels, or else by a name like app_v3."""
+    family, version = labels.get(FAMILY_LABEL), labels.get(VERSION_LABEL, "")
+    if family and version.isascii() and version.isdigit() and len(version) < 7:
+        return family, int(version)
+    found = _VERSION.fullmatch(name)
+    return (found[1], int(found[2])) if found else (name, 1)
+
+
+def version_name(family: str, version: int) -> str:
+    """The name of one version of a family; a long family's name is cut to what the managers take.
+
+    >>> version_name("db_password", 2)
+    'db_password_v2'
+    """
+    ending = f"_v{version}"
+    return family[: LONGEST_NAME - len(ending)] + ending
 
 
 # --- Changes -------------------------------------------------------------------------------------

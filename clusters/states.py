@@ -4,7 +4,7 @@ from clusters.models import Operation
 
 S = Operation.State
 TRANSITIONS: dict[str, frozenset[str]] = {
-    S.AWAITING: frozenset({S.PENDING, S.CANCELLED}),
+    S.AWAITING: frozenset({S.PENDING, S.CANCELLED, S.CANCELLING}),
     S.PENDING: frozenset({S.RUNNING, S.CANCELLING, S.CANCELLED, S.FAILED}),
     S.RUNNING: frozenset({S.SUCCEEDED, S.FAILED, S.ROLLED_BACK, S.CANCELLING, S.INTERRUPTED}),
     S.CANCELLING: frozenset({S.CANCELLED, S.SUCCEEDED, S.FAILED, S.ROLLED_BACK, S.INTERRUPTED}),

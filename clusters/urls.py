@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from clusters.views import actions, clusters, operations, services
+from clusters.views import actions, clusters, configs, objects, operations, services
 
 app_name = "clusters"
 
@@ -20,12 +20,32 @@ _service: list[URLPattern | URLResolver] = [
     path("restart/", actions.restart, name="restart"),
     path("resume/", actions.resume, name="resume"),
 ]
+_secret: list[URLPattern | URLResolver] = [
+    path("", objects.secret, name="secret"),
+    path("rotate/", objects.rotate_secret, name="secret-rotate"),
+    path("remove/", objects.remove_secret, name="secret-remove"),
+]
+_config: list[URLPattern | URLResolver] = [
+    path("", objects.config, name="config"),
+    path("rotate/", objects.rotate_config, name="config-rotate"),
+    path("remove/", objects.remove_config, name="config-remove"),
+    path("compare/", configs.compare, name="config-compare"),
+    path("data/", configs.data, name="config-data"),
+]
 _cluster: list[URLPattern | URLResolver] = [
     path("", clusters.cluster, name="cluster"),
     path("remove/", clusters.remove, name="cluster-remove"),
     path("initialise/", clusters.initialise, name="swarm-init"),
     path("services/", services.table, name="services"),
     path("services/<str:service>/", include(_service)),
+    path("secrets/", objects.secrets, name="secrets"),
+    path("new-secret/", objects.create_secret, name="secret-create"),  # a secret may be named new
+    path("secrets/<str:name>/", include(_secret)),
+    path("kept-secrets/<str:name>/put-back/", objects.put_back, name="secret-put-back"),
+    path("kept-secrets/<str:name>/forget/", objects.forget, name="secret-forget"),
+    path("configs/", objects.configs, name="configs"),
+    path("new-config/", objects.create_config, name="config-create"),
+    path("configs/<str:name>/", include(_config)),
 ]
 urlpatterns = [
     path("clusters/new/", clusters.register, name="cluster-register"),

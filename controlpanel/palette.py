@@ -49,7 +49,8 @@ def entries(user: User, text: str) -> list[Entry]:
     words = text.lower().split()
     grants = grants_of(user)
     places = [entry for entry in _places(user, grants) if _matches(entry, words)]
-    return [*places, *_of_services(user, grants, words)][:MOST]
+    found = [*places, *_of_services(user, grants, words)]
+    return [*found, *_objects(user, words)][:MOST] if words else found[:MOST]
 
 
 def _matches(entry: Entry, words: list[str]) -> bool:
@@ -73,6 +74,9 @@ def _places(user: User, grants: list[Held]) -> Iterator[Entry]:
         yield Entry(name, "", "cluster", reverse("clusters:cluster", args=[name]))
         services = reverse("clusters:services", args=[name])
         yield Entry(f"Services of {name}", "", "page", services)
+        for noun in selectors.nouns_seen_by(user, cluster):
+            address = reverse(f"clusters:{noun}s", args=[name])
+            yield Entry(f"{noun.title()}s of {name}", "", "page", address)
 
 
 def _of_access(grants: list[Held]) -> Iterator[Entry]:
@@ -103,6 +107,18 @@ def _services(user: User, words: list[str]) -> list[Service]:
     narrow = (selectors.services_seen_by(user, cluster).filter(found) for cluster in clusters)
     rows = (services.only("name", "stack", "cluster__name")[:MOST] for services in narrow)
     return [service for group in rows for service in group][:MOST]
+
+
+def _objects(user: User, words: list[str]) -> Iterator[Entry]:
+    """Secrets and configs by name."""
+    named = Q()
+    for word in words:
+        named &= Q(name__icontains=word)
+    for cluster in selectors.clusters_seen_by(user):
+        for noun in selectors.nouns_seen_by(user, cluster):
+            for found in selectors.objects_seen_by(user, cluster, noun).filter(named)[:MOST]:
+                address = reverse(f"clusters:{noun}", args=[cluster.name, found.name])
+                yield Entry(found.name, f"{noun} in {cluster.name}", noun, address)
 
 
 def _actions(service: Service, names: list[str], grants: list[Held]) -> Iterator[Entry]:

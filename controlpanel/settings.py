@@ -208,6 +208,11 @@ CONTENT_SECURITY_POLICY = {
 
 # A directory off this host in which the heads of the audit trail are kept, e.g. a mount.
 AUDIT_HEADS = env.str("PILOTHOUSE_AUDIT_HEADS", default="")
+# The page of an unforeseen exception hides what is sensitive, with PILOTHOUSE_DEBUG as well.
+DEFAULT_EXCEPTION_REPORTER_FILTER = "controlpanel.reports.ValuesHidden"
+# A file that somebody uploads may hold a secret: it stays in memory, and one that is too large for
+# that is not taken at all.
+FILE_UPLOAD_HANDLERS = ["django.core.files.uploadhandler.MemoryFileUploadHandler"]
 
 # --- Static files --------------------------------------------------------------------------------
 STATIC_URL = "/static/"

@@ -1,6 +1,7 @@
 """A believable cluster to look at: an AI platform and a shop on five nodes, not all of it well."""
 
 import random
+from base64 import b64encode
 from typing import Any
 
 from simulator.cluster import Swarm
@@ -20,6 +21,39 @@ NODES = [
     ("worker-2", "worker", {"zone": "b"}),
 ]
 
+PROMETHEUS = """global:
+  scrape_interval: 15s
+  external_labels:
+    cluster: sutazai
+
+scrape_configs:
+  - job_name: ai-agent
+    dns_sd_configs:
+      - names: [tasks.ai-agent]
+        type: A
+        port: 8000
+  - job_name: redis
+    static_configs:
+      - targets: [redis-exporter:9121]
+"""
+HAPROXY = """global
+  maxconn 4096
+
+defaults
+  mode http
+  timeout connect 5s
+  timeout client 30s
+  timeout server 30s
+
+frontend http-in
+  bind *:80
+  default_backend ai
+
+backend ai
+  balance leastconn
+  server-template ai- 10 tasks.ai-agent:8000 check resolvers docker
+"""
+
 
 class Stack:
     """Makes the specs of one stack, with what they have in common."""
@@ -31,6 +65,21 @@ class Stack:
         number = len(swarm.store.networks)
         network = Network(object_id(), spec=spec, subnet=number, vxlan=4097 + number)
         self._network = swarm.store.load(network)
+        self._files: dict[str, Spec] = {}  # secrets and configs by their names in the stack
+
+    def keep(self, kind: type[Secret] | type[Config], name: str, data: str = "") -> None:
+        """A secret or config of the stack, for its services to refer to as `secrets`, `configs`."""
+        encoded = {"Data": b64encode(data.encode()).decode()} if data else {}
+        spec = {"Name": f"{self.name}_{name}", "Labels": {STACK_LABEL: self.name}, **encoded}
+        record: Secret | Config = self._swarm.store.load(kind(object_id(), spec=spec))
+        title = kind.__name__
+        self._files[name] = {f"{title}ID": record.id, f"{title}Name": spec["Name"]}
+
+    def _mounted(self, names: dict[str, str] | None) -> list[Spec]:
+        return [
+            {"File": {"Name": file, "UID": "0", "GID": "0", "Mode": 0o444}, **self._files[name]}
+            for name, file in (names or {}).items()
+        ]
 
     def add(self, name: str, image: str, **options: Any) -> Service:
         """A service that has been running for a while."""
@@ -56,6 +105,8 @@ class Stack:
         memory: int = 256,
         update: Spec | None = None,
         restart: Spec | None = None,
+        secrets: dict[str, str] | None = None,
+        configs: dict[str, str] | None = None,
     ) -> Spec:
         labels = {STACK_LABEL: self.name, "com.docker.stack.image": image}
         container: Spec = {
@@ -63,6 +114,8 @@ class Stack:
             "Labels": {STACK_LABEL: self.name},
             "Env": env or [],
             "Mounts": [self._mount(text) for text in mounts or []],
+            "Secrets": self._mounted(secrets),
+            "Configs": self._mounted(configs),
         }
         if check:
             container["Healthcheck"] = {
@@ -128,10 +181,17 @@ def fill_demo(swarm: Swarm) -> None:
         if number == 0:
             swarm.events.local_node_id = node.id
     platform = Stack(swarm, "sutazai")
+    _fill_files(platform)
     _fill_foundation(platform)
     _fill_applications(platform)
     _fill_shop(Stack(swarm, "shop"))
-    _fill_objects(swarm)
+
+
+def _fill_files(stack: Stack) -> None:
+    for name in ("pg_password", "grafana_admin", "registry_token"):
+        stack.keep(Secret, name)
+    stack.keep(Config, "prometheus.yml", PROMETHEUS)
+    stack.keep(Config, "haproxy.cfg", HAPROXY)
 
 
 def _fill_foundation(stack: Stack) -> None:
@@ -141,7 +201,7 @@ def _fill_foundation(stack: Stack) -> None:
         mode={"Global": {}},
         ports=[(80, 80), (8404, 8404)],
         check="haproxy -c -f /usr/local/etc/haproxy/haproxy.cfg",
-        mounts=["/etc/sutazai/haproxy:/usr/local/etc/haproxy"],
+        configs={"haproxy.cfg": "/usr/local/etc/haproxy/haproxy.cfg"},
     )
     for number in (1, 2, 3):
         where = ["node.role==manager", f"node.hostname==manager-{number}"]
@@ -167,6 +227,7 @@ def _fill_foundation(stack: Stack) -> None:
         "postgres",
         "postgres:16-alpine",
         env=["POSTGRES_DB=sutazai", "POSTGRES_PASSWORD_FILE=/run/secrets/pg_password"],
+        secrets={"pg_password": "pg_password"},
         mounts=["pg-data:/var/lib/postgresql/data"],
         constraints=["node.labels.storage==ssd", "node.hostname==manager-1"],
         check="pg_isready -U postgres",
@@ -188,6 +249,7 @@ def _fill_applications(stack: Stack) -> None:
         "sutazai/ai-agent:2.4.1",
         replicas=10,
         env=["OLLAMA_URL=http://ollama:11434", "API_TOKEN=not-a-real-token", "LOG_LEVEL=info"],
+        secrets={"pg_password": "pg_password"},
         check="curl -f http://localhost:8000/health",
         update=_update("rollback", parallelism=2, order="start-first"),
         ports=[(8000, 8000)],
@@ -197,10 +259,23 @@ def _fill_applications(stack: Stack) -> None:
         "sutazai/backend:2.4.1",
         replicas=3,
         env=["CELERY_BROKER_URL=amqp://rabbitmq-1:5672//", "C_FORCE_ROOT=1"],
+        secrets={"pg_password": "pg_password"},
         constraints=["node.role==worker"],
     )
-    stack.add("prometheus", "prom/prometheus:v2.48.1", ports=[(9090, 9090)], memory=512)
-    stack.add("grafana", "grafana/grafana:10.2.3", ports=[(3000, 3000)])
+    stack.add(
+        "prometheus",
+        "prom/prometheus:v2.48.1",
+        ports=[(9090, 9090)],
+        memory=512,
+        configs={"prometheus.yml": "/etc/prometheus/prometheus.yml"},
+    )
+    stack.add(
+        "grafana",
+        "grafana/grafana:10.2.3",
+        ports=[(3000, 3000)],
+        env=["GF_SECURITY_ADMIN_PASSWORD__FILE=/run/secrets/grafana_admin"],
+        secrets={"grafana_admin": "grafana_admin"},
+    )
     stack.add("jaeger", "jaegertracing/all-in-one:1.52", ports=[(16686, 16686)])
 
 
@@ -216,15 +291,6 @@ def _fill_shop(stack: Stack) -> None:
         restart={"Condition": "any", "Delay": 12 * SECOND},
     )
     stack.start("search", "shop/search:5.1.0", constraints=["node.labels.disk==nvme"], replicas=2)
-
-
-def _fill_objects(swarm: Swarm) -> None:
-    for name in ("pg_password", "grafana_admin", "registry_token"):
-        spec = {"Name": f"sutazai_{name}", "Labels": {STACK_LABEL: "sutazai"}}
-        swarm.store.load(Secret(object_id(), spec=spec))
-    for name in ("prometheus.yml", "haproxy.cfg"):
-        spec = {"Name": f"sutazai_{name}", "Labels": {STACK_LABEL: "sutazai"}, "Data": "IyBkZW1v"}
-        swarm.store.load(Config(object_id(), spec=spec))
 
 
 def _words(*templates: str) -> Chatter:

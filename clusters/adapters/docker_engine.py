@@ -27,6 +27,7 @@ from clusters.ports import (
     EngineUnsupported,
     NoLeader,
     NotInSwarmMode,
+    Noun,
     ObjectMissing,
     Raw,
     Refused,
@@ -95,6 +96,20 @@ class DockerEngine:
     def networks(self) -> list[Raw]:
         return self._list("/networks", {"scope": ["swarm"]})
 
+    def secrets(self) -> list[Raw]:
+        return self._list("/secrets", {})
+
+    def configs(self) -> list[Raw]:
+        return self._list("/configs", {})
+
+    def named(self, noun: Noun, name: str) -> Raw:
+        # The filter finds by prefix, and the path takes an id's prefix for a name.
+        found = self._list(f"/{noun}s", {"name": [name]})
+        for raw in found:
+            if raw["Spec"]["Name"] == name:
+                return raw
+        raise ObjectMissing(f"There is no {noun} named {name}.")
+
     def _list(self, path: str, filters: dict[str, list[str]], **params: str) -> list[Raw]:
         kept = {name: values for name, values in filters.items() if values}
         if kept:
@@ -113,6 +128,15 @@ class DockerEngine:
             address, lambda: _request(client, "POST", path, {"version": str(version)}, spec)
         )
         return list((answer or {}).get("Warnings") or [])
+
+    def create(self, noun: Noun, spec: Mapping[str, Any]) -> str:
+        address, client = self._first_good()
+        answer = self._told(address, lambda: _request(client, "POST", f"/{noun}s/create", {}, spec))
+        return str(answer["ID"])
+
+    def remove(self, noun: Noun, object_id: str) -> None:
+        address, client = self._first_good()
+        self._told(address, lambda: _request(client, "DELETE", f"/{noun}s/{object_id}", {}))
 
     def init_swarm(self, advertise: str) -> str:
         address, client = self._first_good()

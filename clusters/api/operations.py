@@ -42,6 +42,7 @@ def show_operation(request: HttpRequest, operation: UUID) -> dict[str, Any]:
 
 
 @router.post("{uuid:operation}/approve", response={202: OperationRow}, summary="Approve")
+@needs(Action.OPERATION_APPROVE)
 def approve(
     request: HttpRequest, response: HttpResponse, operation: UUID, body: Decision
 ) -> Status:
@@ -50,6 +51,7 @@ def approve(
 
 
 @router.post("{uuid:operation}/decline", response={202: OperationRow}, summary="Decline")
+@needs(Action.OPERATION_APPROVE)
 def decline(
     request: HttpRequest, response: HttpResponse, operation: UUID, body: Decision
 ) -> Status:

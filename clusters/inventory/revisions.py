@@ -45,4 +45,9 @@ def _author(spec: Raw, spec_hash: str) -> Operation | None:
         operation = Operation.objects.filter(pk=UUID(label)).first() if label else None
     except ValueError:
         return None
-    return operation if operation and specs.spec_hash(operation.after) == spec_hash else None
+    if operation is None:
+        return None
+    # A rotation writes a spec for each of its services, and notes the hash of each.
+    written = [specs.spec_hash(operation.after)]
+    written += [part.get("hash") for part in operation.plan.get("consumers", ())]
+    return operation if spec_hash in written else None

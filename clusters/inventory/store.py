@@ -8,14 +8,17 @@ from typing import Any
 
 from django.db import models, transaction
 
-from clusters import readings
+from clusters import readings, specs
 from clusters.inventory import lease, revisions
-from clusters.models import Cluster, Network, Node, Service, SwarmTask
-from clusters.ports import EngineFacts, Raw
+from clusters.models import Cluster, Config, Network, Node, Secret, Service, SwarmTask
+from clusters.ports import EngineFacts, Noun, Raw
 from live import changes
 from live.changes import Touched
 
 Known = tuple[Any, ...]
+Small = type[Node] | type[Network] | type[Secret] | type[Config]
+References = frozenset[tuple[Noun, str]]  # the secrets and configs that a service mounts
+NOUNS: tuple[Noun, Noun] = ("secret", "config")
 BATCH = 500  # rows an INSERT
 
 
@@ -30,6 +33,9 @@ class Store:
         self._listed: dict[str, tuple[int, int]] = {}  # (version, running) as the cheap list told
         self._nodes: dict[str, Known] = {}
         self._networks: dict[str, Known] = {}
+        self._secrets: dict[str, Known] = {}
+        self._configs: dict[str, Known] = {}
+        self._references: dict[str, References] = {}  # by service id
         self._load()
 
     def _load(self) -> None:
@@ -39,14 +45,19 @@ class Store:
             "service_engine_id", "engine_id", "version"
         ):
             self._tasks.setdefault(service, {})[task] = version
-        for key in self.cluster.services.values_list("engine_id", flat=True):
+        for key, spec in self.cluster.services.values_list("engine_id", "spec"):
             self._services[key] = ()
+            self._references[key] = _references(spec)
         for node in self.cluster.nodes.all():
             self._nodes[node.engine_id] = ()
             if node.state == "ready":
                 self.ready_nodes.add(node.engine_id)
         for key in self.cluster.networks.values_list("engine_id", flat=True):
             self._networks[key] = ()
+        for key in self.cluster.secrets.values_list("engine_id", flat=True):
+            self._secrets[key] = ()
+        for key in self.cluster.configs.values_list("engine_id", flat=True):
+            self._configs[key] = ()
 
     # --- Services and their tasks ----------------------------------------------------------------
 
@@ -94,6 +105,7 @@ class Store:
             before = self._services.get(service_id)
             batch.add_service(raw, tally, stack, new_version=not before or before[0] != version)
             batch.known_services[service_id] = known
+            self._compare_references(service_id, _references(raw["Spec"]), batch)
         self._compare_tasks(service_id, stack, tasks, batch)
         batch.listed[service_id] = _listed(raw)
 
@@ -110,9 +122,16 @@ class Store:
         if known != present:
             batch.known_tasks[service_id] = present
 
+    def _compare_references(self, service_id: str, present: References, batch: "_Batch") -> None:
+        """A secret or config that a service begins or ceases to use shows other consumers now."""
+        for noun, key in self._references.get(service_id, frozenset()) ^ present:
+            batch.touched.append(Touched(self.cluster.name, noun, key))
+        batch.references[service_id] = present
+
     def _compare_removed(self, service_id: str, batch: "_Batch") -> None:
         if service_id in self._services:
             batch.removed_services.append(service_id)
+            self._compare_references(service_id, frozenset(), batch)
             batch.touch("service", service_id)
 
     def _commit(self, batch: "_Batch") -> None:
@@ -122,12 +141,14 @@ class Store:
             changes.record(batch.touched)
         self._services.update(batch.known_services)
         self._tasks.update(batch.known_tasks)
+        self._references.update(batch.references)
         for service_id in batch.removed_services:
             self._services.pop(service_id, None)
             self._tasks.pop(service_id, None)
             self._listed.pop(service_id, None)
+            self._references.pop(service_id, None)
 
-    # --- Nodes and networks ----------------------------------------------------------------------
+    # --- Nodes, networks, secrets and configs -----------------------------------------------------
 
     def write_nodes(self, nodes: Iterable[Raw]) -> set[str]:
         """Store all nodes; returns the ids of those whose readiness changed or that are gone."""
@@ -142,9 +163,17 @@ class Store:
         fields = {raw["Id"]: readings.network_fields(raw) for raw in networks}
         self._networks = self._write_small(Network, "network", fields, self._networks)
 
+    def write_secrets(self, secrets: Iterable[Raw]) -> None:
+        fields = {raw["ID"]: readings.secret_fields(raw) for raw in secrets}
+        self._secrets = self._write_small(Secret, "secret", fields, self._secrets)
+
+    def write_configs(self, configs: Iterable[Raw]) -> None:
+        fields = {raw["ID"]: readings.config_fields(raw) for raw in configs}
+        self._configs = self._write_small(Config, "config", fields, self._configs)
+
     def _write_small(
         self,
-        model: type[Node] | type[Network],
+        model: Small,
         noun: str,
         fields: dict[str, dict[str, Any]],
         known: dict[str, Known],
@@ -206,6 +235,7 @@ class _Batch:
         self.known_services: dict[str, Known] = {}
         self.known_tasks: dict[str, dict[str, int]] = {}
         self.listed: dict[str, tuple[int, int]] = {}
+        self.references: dict[str, References] = {}
         self.removed_services: list[str] = []
         self._services: list[tuple[Raw, readings.Tally, bool]] = []
         self._tasks: list[Raw] = []
@@ -269,8 +299,15 @@ def _tallied(tally: readings.Tally) -> dict[str, Any]:
     }
 
 
+def _references(spec: Raw) -> References:
+    return frozenset(
+        (noun, reference.id) for noun in NOUNS for reference in specs.references(spec, noun)
+    )
+
+
 def _frozen(values: dict[str, Any]) -> Known:
-    return tuple(repr(value) for value in values.values())
+    """What a row is known by. The data of a config never changes, and may be large."""
+    return tuple(repr(value) for value in values.values() if not isinstance(value, bytes))
 
 
 def _upsert(model: type[models.Model], rows: list[Any]) -> None:

@@ -23,6 +23,7 @@ from clusters.ports import (
 SERVICE_ID = "com.docker.swarm.service.id"  # the Engine's own label on a task's container
 RETRY = 1.0  # seconds between two tries of an engine that does not answer as it should
 FACTS = 30.0
+SMALL = ("nodes", "networks", "secrets", "configs")  # lists that are read as a whole
 STREAM_BROKE: Raw = {"Type": "pilothouse", "Action": "stream-broke"}  # events were surely lost
 
 
@@ -53,7 +54,7 @@ class Watch:
 
     def _in_trouble(self, error: EngineError) -> float:
         """Keep the rows, say since when they are old, and look at everything on recovery."""
-        self._attention.at_once("facts", "nodes", "networks", "compare", "sweep")
+        self._attention.at_once("facts", "compare", "sweep", *SMALL)
         seen = isinstance(error, NotInSwarmMode)  # an engine that says so is no old picture
         lease.hold(self._store.cluster.pk, self._store.token, seen=seen)
         self._store.write_state(_state_for(error), str(error))
@@ -95,18 +96,18 @@ class Watch:
                 self._attention.heat([actor.get("ID", "")], now)
             elif kind == "container" and SERVICE_ID in (actor.get("Attributes") or {}):
                 self._attention.heat([actor["Attributes"][SERVICE_ID]], now)
-            elif kind == "node":
-                self._attention.at_once("nodes")
-            elif kind == "network":
-                self._attention.at_once("networks")
+            elif f"{kind}s" in SMALL:
+                self._attention.at_once(f"{kind}s")
             elif event is STREAM_BROKE:
-                self._attention.at_once("nodes", "networks", "sweep")
+                self._attention.at_once("sweep", *SMALL)
 
     # --- Looking ---------------------------------------------------------------------------------
 
     def _look_around(self) -> None:
         self._if_due("nodes", self._look_at_nodes)
         self._if_due("networks", self._look_at_networks)
+        self._if_due("secrets", self._look_at_secrets)
+        self._if_due("configs", self._look_at_configs)
         self._if_due("probe", self._probe)
         self._look_at_hot()
         self._if_due("compare", self._compare)
@@ -125,6 +126,14 @@ class Watch:
     def _look_at_networks(self) -> None:
         self._store.write_networks(self._engine.networks())
         self._attention.again("networks", self._clock(), pace.NETWORKS)
+
+    def _look_at_secrets(self) -> None:
+        self._store.write_secrets(self._engine.secrets())
+        self._attention.again("secrets", self._clock(), pace.SECRETS)
+
+    def _look_at_configs(self) -> None:
+        self._store.write_configs(self._engine.configs())
+        self._attention.again("configs", self._clock(), pace.CONFIGS)
 
     def _probe(self) -> None:
         """Tasks that wait for their start, in services that nobody looks at yet."""

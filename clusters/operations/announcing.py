@@ -14,15 +14,10 @@ Wake = Callable[[str], None]  # tells a worker of an operation's id; must not ra
 def announce(operation: Operation) -> None:
     """Number and push the operation's change; call it last in the transaction."""
     live_changes.record(
-        [
-            live_changes.Touched(
-                operation.cluster.name,
-                "operation",
-                str(operation.id),
-                operation.target_id,
-                operation.stack,
-            )
-        ]
+        live_changes.Touched(
+            operation.cluster.name, "operation", str(operation.id), parent, operation.stack
+        )
+        for parent in (operation.target_id, *operation.holds)
     )
 
 

@@ -15,9 +15,12 @@ from access.models import AuditEntry, User
 from access.policy import Action, Scope
 from access.selectors import is_protected
 from clusters import specs, states
-from clusters.models import Approval, Operation, Service
+from clusters.models import MODELS, Approval, Operation, Service
 from clusters.operations.announcing import Wake, announce, note_result
+from clusters.operations.holding import refuse_if_held
+from clusters.ports import Noun
 from clusters.problems import Busy, Invalid
+from clusters.selectors import consumers_of
 
 LIFE = timedelta(hours=1)  # whoever has not decided by then would decide about another moment
 S = Operation.State
@@ -28,25 +31,45 @@ def needed(user: User, scope: Scope) -> bool:
     return is_protected(scope) and emergency_of(user, scope) is None
 
 
+def needed_for(user: User, operation: Operation) -> bool:
+    """Whether the operation waits for somebody else: for any of the services that it changes."""
+    if operation.kind == Operation.Kind.SWARM_INIT:
+        return False
+    services = Service.objects.filter(cluster=operation.cluster, engine_id__in=operation.holds)
+    stacks = {operation.stack, *services.values_list("stack", flat=True)}
+    return any(needed(user, Scope(operation.cluster.name, stack)) for stack in stacks)
+
+
 def ask(operation: Operation) -> Approval:
     """Bind what is asked for; called in the transaction that saves the operation."""
     return Approval.objects.create(
         operation=operation,
         version=operation.base_version,
         before_hash=specs.spec_hash(operation.before),
-        after_hash=specs.spec_hash(operation.after),
+        after_hash=_asked(operation),
         expires_at=Now() + LIFE,
     )
+
+
+def _asked(operation: Operation) -> str:
+    """What is asked for, as a hash: the spec to be; of a rotation, the versions and services."""
+    if not operation.rotates:
+        return specs.spec_hash(operation.after)
+    plan = operation.plan
+    names = [plan["old"]["name"], plan["new"]["name"]]
+    return specs.fingerprint({"names": names, "services": sorted(operation.holds)})
 
 
 def void_because(approval: Approval) -> str:
     """Why it can no longer be approved; empty if it can. Expiry is judged by the database."""
     operation = approval.operation
+    if not Approval.objects.filter(pk=approval.pk, expires_at__gt=Now()).exists():
+        return "Nobody decided within an hour."
+    if noun := operation.rotates:
+        return _rotation_void_because(approval, noun)
     service = Service.objects.filter(
         cluster=operation.cluster, engine_id=operation.target_id
     ).first()
-    if not Approval.objects.filter(pk=approval.pk, expires_at__gt=Now()).exists():
-        return "Nobody decided within an hour."
     if service is None:
         return f"{operation.target} no longer exists."
     if not _bound(approval, service):
@@ -54,9 +77,22 @@ def void_because(approval: Approval) -> str:
     return ""
 
 
+def _rotation_void_because(approval: Approval, noun: Noun) -> str:
+    """The old version is there, and the same services use it."""
+    operation = approval.operation
+    old = operation.plan["old"]
+    found = MODELS[noun].objects.filter(cluster=operation.cluster, engine_id=old["id"]).first()
+    if found is None:
+        return f"{old['name']} no longer exists."
+    using = set(consumers_of(found).values_list("engine_id", flat=True))
+    if using != set(operation.holds) or approval.after_hash != _asked(operation):
+        return f"Other services use {old['name']} now than when this was asked for: ask anew."
+    return ""
+
+
 def _bound(approval: Approval, service: Service) -> bool:
     operation = approval.operation
-    same = (service.version, specs.spec_hash(service.spec), specs.spec_hash(operation.after))
+    same = (service.version, specs.spec_hash(service.spec), _asked(operation))
     return same == (approval.version, approval.before_hash, approval.after_hash)
 
 
@@ -64,8 +100,8 @@ def stands(operation: Operation) -> bool:
     """Whether the operation may begin: nobody else is needed, or somebody else has approved it."""
     approval = Approval.objects.filter(operation=operation).first()
     if approval is None:
-        return not needed(operation.requested_by, operation.scope)
-    return approval.approved and approval.after_hash == specs.spec_hash(operation.after)
+        return not needed_for(operation.requested_by, operation)
+    return approval.approved and approval.after_hash == _asked(operation)
 
 
 def decide(
@@ -128,11 +164,17 @@ def _release(operation: Operation) -> None:
     waiting = Operation.objects.filter(pk=operation.pk, state__in=states.sources(S.PENDING))
     waiting.update(state=S.PENDING, released_at=Now(), next_step_at=Now())
     operation.state = S.PENDING
+    refuse_if_held(operation)
 
 
 def _close(operation: Operation, result: str) -> None:
-    """End what was never sent."""
+    """End what was never sent. The new version that a rotation left in the Swarm goes first."""
     waiting = Operation.objects.filter(pk=operation.pk, state=S.AWAITING)
+    if operation.rotates:
+        way = {"cancel": Operation.Cancel.BACK, "released_at": Now(), "next_step_at": Now()}
+        waiting.update(state=S.CANCELLING, error=result, **way)
+        operation.state, operation.error = S.CANCELLING, result
+        return
     waiting.update(state=S.CANCELLED, finished_at=Now(), result=result)
     operation.state, operation.result = S.CANCELLED, result
     note_result(operation, S.CANCELLED, result)

@@ -11,15 +11,14 @@ from django.db import transaction
 from django.utils import timezone
 
 from access import audit
-from access.authorize import Actor, may
+from access.authorize import Actor
 from access.models import AuditEntry
-from access.policy import Action
-from access.tokens import token_now
 from clusters import specs
 from clusters.inventory import revisions
 from clusters.models import Cluster, Operation
-from clusters.operations import approvals, cancelling, following, lease
+from clusters.operations import approvals, cancelling, following, lease, rotating
 from clusters.operations.requests import ACTIONS
+from clusters.operations.rights import may_still
 from clusters.operations.steps import noted
 from clusters.ports import (
     Engine,
@@ -62,6 +61,8 @@ def advance(operation_id: str, engine_for: EngineFor, holder: str) -> float | No
 
 
 def _step(operation: Operation, engine_for: EngineFor) -> float | None:
+    if operation.rotates:
+        return rotating.step(operation, engine_for)
     if operation.state == S.PENDING and not _begin(operation):
         return None
     if operation.state == S.CANCELLING and operation.sent_version is None:
@@ -91,10 +92,10 @@ def _begin(operation: Operation) -> bool:
     """From pending to running, if the right still stands and the request is not stale."""
     action = next((a for kind, a in ACTIONS.values() if kind == operation.kind), None)
     action = action or following.SWARM_INIT_ACTION
-    if not _may_still(operation, action):
+    if not may_still(operation, action):
         _refuse(operation, action)
         return False
-    if operation.kind != Operation.Kind.SWARM_INIT and not approvals.stands(operation):
+    if not approvals.stands(operation):
         error = "This scope is protected, and nobody else approved the change; nothing was changed."
         _end(operation, S.FAILED, error=error)
         return False
@@ -109,17 +110,6 @@ def _begin(operation: Operation) -> bool:
         operation, S.RUNNING, started_at=timezone.now(), steps=noted(operation, "check", "done")
     )
     return True
-
-
-def _may_still(operation: Operation, action: Action) -> bool:
-    """Whether who asked may do it now: with the token that they asked with, if it was one."""
-    user = operation.requested_by
-    if operation.api_token is not None:
-        token = token_now(operation.api_token)
-        if token is None:
-            return False
-        user = token.user
-    return may(user, action, operation.scope)
 
 
 def _refuse(operation: Operation, action: object) -> None:

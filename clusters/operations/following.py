@@ -8,7 +8,7 @@ from django.utils import timezone
 
 from access.policy import Action
 from clusters import readings, selectors, specs
-from clusters.models import Operation, Service
+from clusters.models import Cluster, Operation, Service
 from clusters.operations import lease, rollout
 from clusters.operations.rollout import Rollout
 from clusters.operations.steps import noted
@@ -38,7 +38,7 @@ def step(operation: Operation, engine: Engine) -> float | None:
     service = engine.service(operation.target_id)
     seen = look(operation, engine, service, operation.after["TaskTemplate"])
     restored = specs.spec_hash(service["Spec"]) == specs.spec_hash(operation.before)
-    if not seen.moving and _pages_lag(operation, service):
+    if not seen.moving and pages_lag(operation.cluster, service):
         return AGAIN_SOON
     if seen.update_state.startswith("rollback") and restored:
         return _rolling_back(operation, seen)
@@ -51,15 +51,15 @@ def step(operation: Operation, engine: Engine) -> float | None:
     return _still_moving(operation, seen)
 
 
-def _pages_lag(operation: Operation, service: Raw) -> bool:
+def pages_lag(cluster: Cluster, service: Raw) -> bool:
     """Whether the watcher, being awake, has yet to store what the engine shows here.
 
     An operation that ended before would let the next one start from the spec of before, and then
     be told that somebody else had changed the service.
     """
-    rows = Service.objects.filter(cluster=operation.cluster, engine_id=operation.target_id)
+    rows = Service.objects.filter(cluster=cluster, engine_id=service["ID"])
     version = rows.values_list("version", flat=True).first()
-    awake = selectors.freshness(operation.cluster).fresh
+    awake = selectors.freshness(cluster).fresh
     return awake and version is not None and version < service["Version"]["Index"]
 
 

@@ -17,10 +17,13 @@ from clusters.changes import Restart, Resume, Rollback, Scale, ServiceChange, Up
 from clusters.models import Cluster, Operation, Revision, Service, SwarmTask
 from clusters.operations import approvals
 from clusters.operations.announcing import Wake, announce
+from clusters.operations.holding import busy, refuse_if_held
 from clusters.ports import Raw
-from clusters.problems import Busy, Clash, Conflict, Invalid
+from clusters.problems import Clash, Conflict, Invalid
 from clusters.readings import Health
 from clusters.specs import Difference
+
+S = Operation.State
 
 ACTIONS: dict[type[ServiceChange], tuple[Operation.Kind, Action]] = {
     Scale: (Operation.Kind.SCALE, Action.SERVICE_SCALE),
@@ -87,7 +90,7 @@ def request(
     """
     _, action = ACTIONS[type(change)]
     authorize(actor, action, service.scope)
-    if idempotency_key and (known := _by_key(actor, idempotency_key)):
+    if idempotency_key and (known := by_key(actor, idempotency_key)):
         return known
     foreseen = preview(actor, service, change)
     if foreseen.changes_nothing:
@@ -126,8 +129,7 @@ def write_down(actor: Actor, operation: Operation, action: Action, wake: Wake) -
     operation.requested_by = actor.user
     operation.requested_via = actor.via
     operation.requested_from = actor.address
-    changes_service = operation.kind != Operation.Kind.SWARM_INIT
-    awaits = changes_service and approvals.needed(actor.user, operation.scope)
+    awaits = approvals.needed_for(actor.user, operation)
     if awaits:
         operation.state = Operation.State.AWAITING
     operation.api_token = actor.user.token
@@ -145,6 +147,7 @@ def write_down(actor: Actor, operation: Operation, action: Action, wake: Wake) -
                 operation=operation.id,
                 detail={"change": _without_values(operation.change), **_waits(awaits)},
             )
+            refuse_if_held(operation)
             if not awaits:
                 transaction.on_commit(lambda: wake(str(operation.id)))
             announce(operation)
@@ -159,7 +162,7 @@ def _waits(awaits: bool) -> dict[str, str]:
 
 def _already_there(actor: Actor, operation: Operation, error: IntegrityError) -> Operation:
     """A constraint refused a second row: the same request again, or another one under way."""
-    if operation.idempotency_key and (known := _by_key(actor, operation.idempotency_key)):
+    if operation.idempotency_key and (known := by_key(actor, operation.idempotency_key)):
         return known
     active = Operation.objects.filter(
         cluster=operation.cluster, target_id=operation.target_id, state__in=Operation.ACTIVE
@@ -170,16 +173,13 @@ def _already_there(actor: Actor, operation: Operation, error: IntegrityError) ->
         active.requested_by == actor.user
         and active.kind == operation.kind
         and active.after == operation.after
+        and not operation.rotates  # whose values might differ
     ):
         return active  # a form sent twice
-    raise Busy(
-        f"{active.get_kind_display()} of {active.target} is still under way:"
-        " wait for it, or cancel it.",
-        active.id,
-    ) from error
+    raise busy(active) from error
 
 
-def _by_key(actor: Actor, key: str) -> Operation | None:
+def by_key(actor: Actor, key: str) -> Operation | None:
     return Operation.objects.filter(requested_by=actor.user, idempotency_key=key).first()
 
 
@@ -214,15 +214,36 @@ def revisions_of(service: Service) -> models.QuerySet[Revision]:
 
 
 def _revision_spec(service: Service, change: Rollback) -> Raw:
-    revision = _revision(service, change.revision)
+    led = _rotations_of(service)
+    revision = _revision(service, change.revision, led)
     present = specs.spec_hash(service.spec)
-    after = specs.returned_to(service.spec, revision.spec, keep_replicas=change.keep_replicas)
+    old = _with_present_versions(revision.spec, led)
+    after = specs.returned_to(service.spec, old, keep_replicas=change.keep_replicas)
     if specs.spec_hash(after) == present:  # they differ in nothing but the count
-        after = specs.returned_to(service.spec, revision.spec, keep_replicas=False)
+        after = specs.returned_to(service.spec, old, keep_replicas=False)
     return after
 
 
-def _revision(service: Service, number: int | None) -> Revision:
+def _rotations_of(service: Service) -> list[Operation]:
+    """The rotations that led the service to another version, the first one first."""
+    kinds = (Operation.Kind.SECRET_ROTATE, Operation.Kind.CONFIG_ROTATE)
+    done = Operation.objects.filter(cluster=service.cluster, holds__contains=[service.engine_id])
+    return list(done.filter(kind__in=kinds, state=S.SUCCEEDED).order_by("finished_at"))
+
+
+def _with_present_versions(spec: Raw, led: list[Operation]) -> Raw:
+    """The spec with the secrets and configs that took the place of those that it refers to.
+
+    A rotation removed these, and the engine refuses a spec that refers to what is gone.
+    """
+    for rotation in led:
+        if noun := rotation.rotates:
+            old, new = rotation.plan["old"], rotation.plan["new"]
+            spec = specs.rereferenced(spec, noun, old["id"], new["id"], new["name"])
+    return spec
+
+
+def _revision(service: Service, number: int | None, led: list[Operation]) -> Revision:
     """The revision with this number; without one, the newest other one that did not fail.
 
     Among those it prefers one with another task template: after a scale, "back" means the tasks.
@@ -233,15 +254,15 @@ def _revision(service: Service, number: int | None) -> Revision:
         if revision is None:
             raise Invalid(f"{service.name} has no revision {number}.", "revision")
         return revision
-    bad = (Operation.State.FAILED, Operation.State.ROLLED_BACK)
     others = [
-        r
+        (r, spec)
         for r in found.select_related("operation")
-        if r.spec_hash != specs.spec_hash(service.spec)
-        and not (r.operation and r.operation.state in bad)
+        if not (r.operation and r.operation.state in (S.FAILED, S.ROLLED_BACK))
+        and specs.spec_hash(spec := _with_present_versions(r.spec, led))
+        != specs.spec_hash(service.spec)
     ]
-    by_template = (r for r in others if specs.replaces_tasks(service.spec, r.spec))
-    revision = next(by_template, others[0] if others else None)
+    by_template = (r for r, spec in others if specs.replaces_tasks(service.spec, spec))
+    revision = next(by_template, others[0][0] if others else None)
     if revision is None:
         raise Invalid(f"{service.name} has no earlier revision to return to.", "revision")
     return revision
@@ -343,6 +364,8 @@ def request_cancel(
 ) -> Operation:
     """Cancel: at once if it was not sent, a rollout by `how`. Raises Forbidden, Invalid."""
     authorize(actor, Action.OPERATION_CANCEL, operation.scope)
+    if operation.rotates and how == Operation.Cancel.STOP:
+        raise Invalid("A rotation does not stop half way: cancel it to go back.", "how")
     with transaction.atomic():
         operation = (
             Operation.objects.select_for_update(of=("self",), no_key=True)

@@ -12,12 +12,16 @@ from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
+from access.models import User
 from access.policy import Action, Scope
 from access.words import said
-from clusters import specs, units
-from clusters.models import Operation, Service
+from clusters import selectors, specs, units
+from clusters.models import MODELS, Cluster, Config, Operation, Secret, Service
 from clusters.operations.requests import ACTIONS
+from clusters.ports import Noun
+from clusters.readings import STACK_LABEL
 from clusters.selectors import Slot
+from clusters.specs import Reference
 from clusters.templatetags.looks import look
 
 register = template.Library()
@@ -261,6 +265,8 @@ def asked(operation: Operation) -> str:
     change = operation.change
     if operation.kind == Operation.Kind.SCALE:
         return f"to {change.get('replicas')}"
+    if operation.rotates:
+        return f"to {change.get('version')}"
     if operation.kind == Operation.Kind.ROLLBACK and change.get("revision"):
         return f"to revision {change['revision']}"
     if change.get("image"):
@@ -271,6 +277,8 @@ def asked(operation: Operation) -> str:
 @register.filter
 def right(operation: Operation) -> Action:
     """The action that one must be allowed to do to ask for the operation once more."""
+    if noun := operation.rotates:
+        return MODELS[noun].WRITE
     kinds = {kind: action for kind, action in ACTIONS.values()}
     return kinds.get(Operation.Kind(operation.kind), Action.SWARM_INIT)
 
@@ -279,6 +287,56 @@ def right(operation: Operation) -> Action:
 def env_pairs(entries: list[str]) -> list[tuple[str, str]]:
     """Docker's NAME=value list as pairs."""
     return [(name, value) for name, _, value in (entry.partition("=") for entry in entries)]
+
+
+# --- Secrets and configs -------------------------------------------------------------------------
+
+
+@register.simple_tag
+def nouns_seen(user: User, cluster: Cluster) -> list[Noun]:
+    """Which of secrets and configs the user may see in the cluster."""
+    return selectors.nouns_seen_by(user, cluster)
+
+
+@register.filter
+def own_labels(found: Secret | Config) -> list[str]:
+    """The labels that somebody gave it: not the stack's, which stands beside it, nor ours."""
+    own = {k: v for k, v in found.labels.items() if k != STACK_LABEL}
+    return [
+        f"{k}={v}" if v else k for k, v in sorted(own.items()) if not k.startswith("io.pilothouse.")
+    ]
+
+
+@register.filter
+def mount_path(reference: Reference, noun: Noun) -> str:
+    """Where the file is in the container: a secret's bare name is one below /run/secrets."""
+    file = reference.file
+    if file.startswith("/"):
+        return file
+    return f"/run/secrets/{file}" if noun == "secret" else f"/{file}"
+
+
+_PARTS = {
+    "waiting": "waits for its turn",
+    "sending": "is being sent the new version",
+    "following": "its tasks are being replaced",
+    "done": "has the new version",
+    "returning": "is returning to the old version",
+    "back": "has the old version",
+}
+
+
+@register.filter
+def part_word(part: dict[str, Any]) -> str:
+    """How far one service of a rotation is."""
+    word = _PARTS.get(part["state"], part["state"])
+    return f"failed; {word}" if part.get("failed") else word
+
+
+@register.filter
+def octal(mode: int | None) -> str:
+    """A file's mode as `ls` and `chmod` have it: 0444."""
+    return "—" if mode is None else f"{mode:04o}"
 
 
 # --- The task matrix -----------------------------------------------------------------------------

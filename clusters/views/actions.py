@@ -137,20 +137,9 @@ def show(
         "version": seen if seen.isdigit() else service.version,
         "key": uuid.uuid4(),
         "editable": typed is not None and foreseen.kind not in WITHOUT_INPUT,
-        "rollout": _rollout_of(foreseen.after),
+        "rollout": contexts.rollout(foreseen.after),
     }
     return dialog(request, "clusters/_preview.html", context)
-
-
-def _rollout_of(after: dict[str, Any]) -> dict[str, Any]:
-    """How Swarm will replace the tasks."""
-    config = after.get("UpdateConfig") or {}
-    return {
-        "parallelism": config.get("Parallelism", 1),
-        "delay": config.get("Delay", 0),
-        "failure_action": config.get("FailureAction") or "pause",
-        "order": config.get("Order") or "stop-first",
-    }
 
 
 def _echoed(fields: QueryDict) -> list[tuple[str, str]]:
@@ -171,7 +160,8 @@ def confirm(
     try:
         operation = request_change(actor, service, change, wake=wake, idempotency_key=key)
     except Busy as busy:
-        under_way = selectors.operation_seen_by(actor.user, busy.operation_id)
+        # A rotation is not for everybody's eyes; that something is under way, they are told.
+        under_way = selectors.operations_seen_by(actor.user).filter(pk=busy.operation_id).first()
         context = {**_basics(actor, service, address), "message": str(busy), "operation": under_way}
         return dialog(request, "clusters/_busy.html", context, status=409)
     message = f"{operation.get_kind_display()} of {operation.target} was asked for."

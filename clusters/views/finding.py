@@ -5,7 +5,8 @@ from django.http import HttpRequest
 from access.authorize import Actor
 from access.requests import actor_of
 from clusters import selectors
-from clusters.models import Cluster, Operation, Service
+from clusters.models import Cluster, Config, Operation, Secret, Service
+from clusters.ports import Noun
 
 
 def find_cluster(request: HttpRequest, name: str) -> tuple[Actor, Cluster]:
@@ -18,6 +19,14 @@ def find_service(request: HttpRequest, cluster: str, service: str) -> tuple[Acto
     """Raises SignedOut, NotFound."""
     actor, found = find_cluster(request, cluster)
     return actor, selectors.service_seen_by(actor.user, found, service)
+
+
+def find_object(
+    request: HttpRequest, cluster: str, noun: Noun, name: str
+) -> tuple[Actor, Secret | Config]:
+    """Raises SignedOut, NotFound."""
+    actor, found = find_cluster(request, cluster)
+    return actor, selectors.object_seen_by(actor.user, found, noun, name)
 
 
 def find_operation(request: HttpRequest, operation: object) -> tuple[Actor, Operation]:

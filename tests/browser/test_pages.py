@@ -16,6 +16,8 @@ AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
 RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 SERVICES = "/clusters/simulated/services/"
 WEB = f"{SERVICES}shop_web/"
+SECRETS = "/clusters/simulated/secrets/"
+CONFIG = "/clusters/simulated/configs/sutazai_haproxy.cfg"
 PAGES = [
     "/",
     "/operations/",
@@ -49,6 +51,14 @@ PAGES = [
     f"{WEB}update/",
     f"{WEB}rollback/",
     f"{WEB}restart/",
+    SECRETS,
+    f"{SECRETS}sutazai_pg_password/",
+    "/clusters/simulated/configs/",
+    f"{CONFIG}/",
+    f"{CONFIG}/compare/?with=sutazai_prometheus.yml",
+    f"{CONFIG}/compare/?with=sutazai_prometheus.yml&view=split",
+    f"{CONFIG}/rotate/",
+    "/clusters/simulated/new-config/",
     "/nowhere/",
 ]
 

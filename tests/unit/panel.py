@@ -16,7 +16,7 @@ from access.models import Grant, User
 from access.policy import Role
 from access.tokens import issue_token
 from clusters import readings, specs
-from clusters.models import Cluster, Node, Revision, Service, SwarmTask
+from clusters.models import Cluster, Config, Node, Revision, Secret, Service, SwarmTask
 from tests.unit import raw
 
 ANSWER = Any
@@ -58,6 +58,38 @@ def make_service(cluster: Cluster, name: str = "web", **of: Any) -> Service:
         make_task(service, slot)
     keep_revision(service, 1)
     return service
+
+
+def make_secret(cluster: Cluster, name: str = "password", **of: Any) -> Secret:
+    return Secret.objects.create(cluster=cluster, **_object_fields(name, of), **of)
+
+
+def make_config(
+    cluster: Cluster, name: str = "settings", data: bytes = b"a\nb\n", **of: Any
+) -> Config:
+    return Config.objects.create(cluster=cluster, data=data, **_object_fields(name, of), **of)
+
+
+def _object_fields(name: str, of: dict[str, Any]) -> dict[str, Any]:
+    """What both have; `stack` becomes a label, too."""
+    now, labels = timezone.now(), of.pop("labels", {})
+    if of.get("stack"):
+        labels = {**labels, readings.STACK_LABEL: of["stack"]}
+    return {
+        "engine_id": f"id-{name}", "name": name, "labels": labels, "version": 5,
+        "created_at": now, "updated_at": now,
+    }  # fmt: skip
+
+
+def mounted(*found: Secret | Config) -> dict[str, Any]:
+    """The container's fields of a service that mounts them."""
+    fields: dict[str, Any] = {}
+    for one in found:
+        title = one.noun.title()
+        file = {"Name": one.name, "UID": "33", "GID": "44", "Mode": 0o440}
+        reference = {"File": file, f"{title}ID": one.engine_id, f"{title}Name": one.name}
+        fields.setdefault(f"{title}s", []).append(reference)
+    return fields
 
 
 def make_task(service: Service, slot: int, **of: Any) -> SwarmTask:

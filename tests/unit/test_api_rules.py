@@ -24,6 +24,8 @@ from tests.unit.panel import (
     browser_of,
     client_of,
     make_cluster,
+    make_config,
+    make_secret,
     make_service,
     make_user,
 )
@@ -31,6 +33,7 @@ from tests.unit.panel import (
 pytestmark = MARKS
 
 WEB = "/clusters/local/services/web"
+SECRET, CONFIG = "/clusters/local/secrets/password", "/clusters/local/configs/settings"
 OPERATION = "/operations/00000000-0000-4000-8000-000000000001"
 
 
@@ -195,6 +198,7 @@ def test_a_bug_of_ours_is_logged_and_not_shown(
 
 # --- Which role may do what ----------------------------------------------------------------------
 
+VALUE = {"value": "new"}
 READ = (200, 200, 200, 401)  # viewer, operator, admin, nobody
 ADMINS = (403, 403, 200, 401)
 BY_HAND = (403, 403, 403, 401)  # needs a proof of who one is, which no token can give
@@ -213,6 +217,20 @@ MATRIX: dict[tuple[str, str], tuple[Any, tuple[int, int, int, int]]] = {
     ("POST", f"{WEB}/rollback"): ({"revision": 1}, (403, 422, 422, 401)),  # nothing to go back to
     ("POST", f"{WEB}/restart"): (None, (403, 202, 202, 401)),
     ("POST", f"{WEB}/resume"): (None, (403, 422, 422, 401)),  # nothing was stopped
+    # Whoever sees no secret finds none; a token has no proof of who its owner is.
+    ("GET", "/clusters/local/secrets"): (None, (404, 200, 200, 401)),
+    ("POST", "/clusters/local/secrets"): (VALUE | {"name": "n"}, (404, 403, 403, 401)),
+    ("GET", SECRET): (None, (404, 200, 200, 401)),
+    ("POST", f"{SECRET}/rotate"): (VALUE, (404, 403, 403, 401)),
+    ("POST", f"{SECRET}/rotate?dry_run=true"): (VALUE, (404, 403, 403, 401)),
+    ("DELETE", SECRET): (None, (404, 403, 403, 401)),
+    ("GET", "/clusters/local/configs"): (None, (404, 200, 200, 401)),
+    ("POST", "/clusters/local/configs"): (VALUE | {"name": "n"}, (404, 503, 503, 401)),
+    ("GET", CONFIG): (None, (404, 200, 200, 401)),
+    ("GET", f"{CONFIG}/data"): (None, (404, 200, 200, 401)),
+    ("POST", f"{CONFIG}/rotate"): (VALUE, (404, 202, 202, 401)),  # its worker will see
+    ("POST", f"{CONFIG}/rotate?dry_run=true"): (VALUE, (404, 200, 200, 401)),
+    ("DELETE", CONFIG): (None, (404, 403, 403, 401)),
     ("GET", "/operations"): (None, READ),
     ("GET", OPERATION): (None, READ),
     ("POST", f"{OPERATION}/approve"): ({}, (403, 403, 403, 401)),  # never with a token
@@ -252,6 +270,8 @@ MATRIX: dict[tuple[str, str], tuple[Any, tuple[int, int, int, int]]] = {
 def test_roles(method: str, path: str, number: int) -> None:
     cluster = make_cluster()
     make_service(cluster)
+    make_secret(cluster)
+    make_config(cluster)
     make_cluster("bare", Cluster.State.NOT_A_SWARM)
     Operation.objects.create(
         id=OPERATION.removeprefix("/operations/"), kind="scale", cluster=cluster, target="other",
@@ -275,6 +295,8 @@ def test_every_operation_of_the_document_stands_in_the_matrix() -> None:
 def _template(path: str) -> str:
     for name, value in (
         ("/clusters/{cluster}/services/{service}", WEB),
+        ("/clusters/{cluster}/secrets/{secret}", SECRET),
+        ("/clusters/{cluster}/configs/{config}", CONFIG),
         ("/clusters/{cluster}", "/clusters/local"),
         ("/clusters/{cluster}", "/clusters/bare"),
         ("/operations/{operation}", OPERATION),

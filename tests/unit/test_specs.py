@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from clusters import specs
 from clusters.changes import Limits, Reservations, Resources, RollbackConfig, RolloutConfig, Update
+from clusters.ports import Noun
 from tests.unit import raw
 from tests.unit.raw import Raw, without
 
@@ -325,3 +326,46 @@ def test_an_image_is_named_without_the_digest() -> None:
 )
 def test_the_mode_is_named_as_docker_names_it(mode: Raw, name: str) -> None:
     assert specs.mode_of({"Mode": mode}) == name
+
+
+# --- Secrets and configs -------------------------------------------------------------------------
+
+
+@given(raw.specs(), st.sampled_from(["secret", "config"]))
+def test_a_rotation_changes_one_reference_and_nothing_else(spec: Raw, noun: Noun) -> None:
+    title = noun.title()
+    file = {"Name": "f", "UID": "1", "GID": "2", "Mode": 0o400, "FutureField": 1}
+    given_refs = [
+        {"File": file, f"{title}ID": "old", f"{title}Name": "name", "FutureField": {"a": 1}},
+        {"File": file, f"{title}ID": "other", f"{title}Name": "other"},
+        {"Runtime": {}, f"{title}ID": "old", f"{title}Name": "name"},
+    ]
+    spec["TaskTemplate"]["ContainerSpec"][f"{title}s"] = given_refs
+    before = copy.deepcopy(spec)
+    led = specs.rereferenced(spec, noun, "old", "new", "name_v2")
+    assert spec == before, "the input is never changed"
+    assert [r.id for r in specs.references(led, noun)] == ["new", "other", "new"]
+    assert specs.rereferenced(led, noun, "new", "old", "name") == before, "and all the way back"
+
+
+@pytest.mark.parametrize(
+    ("name", "family"),
+    [
+        ("db", ("db", 1)),
+        ("db_v2", ("db", 2)),
+        ("app.v10", ("app", 10)),
+        ("v2", ("v2", 1)),
+        ("key-2024", ("key-2024", 1)),
+        ("db_v0", ("db_v0", 1)),
+    ],
+)
+def test_a_name_tells_family_and_version(name: str, family: tuple[str, int]) -> None:
+    assert specs.family_of(name, {}) == family
+    own = {specs.FAMILY_LABEL: "mine", specs.VERSION_LABEL: "7"}
+    assert specs.family_of(name, own) == ("mine", 7)
+    assert specs.family_of(name, {**own, specs.VERSION_LABEL: "x"}) == family
+
+
+def test_a_version_of_a_long_family_still_has_a_name_that_is_taken() -> None:
+    name = specs.version_name("x" * 64, 12)
+    assert (len(name), name.endswith("_v12")) == (64, True)

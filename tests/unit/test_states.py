@@ -38,4 +38,4 @@ def test_nothing_succeeds_that_never_ran_nor_starts_again() -> None:
 def test_only_what_is_being_cancelled_or_waits_is_cancelled() -> None:
     """A running rollout is first `cancelling`: Swarm must be told."""
     assert set(sources(S.CANCELLED)) == {S.AWAITING, S.PENDING, S.CANCELLING}
-    assert set(sources(S.CANCELLING)) == {S.PENDING, S.RUNNING}
+    assert set(sources(S.CANCELLING)) == {S.AWAITING, S.PENDING, S.RUNNING}
