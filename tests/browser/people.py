@@ -16,6 +16,7 @@ from importlib import import_module
 from django.conf import settings
 from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
 from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY
+from allauth.account.internal.flows.login import _AUTHENTICATION_METHODS_USER_SESSION_KEY
 from access.models import User
 user = User.objects.get(username={name!r})
 session = import_module(settings.SESSION_ENGINE).SessionStore()
@@ -23,6 +24,7 @@ session[SESSION_KEY] = str(user.pk)
 session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
 session[HASH_SESSION_KEY] = user.get_session_auth_hash()
 session[AUTHENTICATION_METHODS_SESSION_KEY] = [{{"method": "password", "at": time.time()}}]
+session[_AUTHENTICATION_METHODS_USER_SESSION_KEY] = str(user.pk)
 session.save()
 print(session.session_key)
 """
