@@ -7,6 +7,8 @@ from typing import Any
 from asgiref.sync import sync_to_async
 from channels.auth import AuthMiddlewareStack
 
+from access import noted
+from access.requests import actor_of_scope
 from access.tokens import find_token
 from controlpanel.problems import CHALLENGE, MEDIA_TYPE
 
@@ -40,7 +42,9 @@ def _bearer(inner: App) -> App:
         if token is None:
             await _refuse(scope, receive, send)
             return
-        await inner({**scope, "user": token.user}, receive, send)
+        scope = {**scope, "user": token.user}
+        await sync_to_async(noted.token_used)(actor_of_scope(scope))
+        await inner(scope, receive, send)
 
     return app
 

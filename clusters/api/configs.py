@@ -5,11 +5,13 @@ from typing import Any
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Status
 
+from access import noted
 from access.declared import needs
 from access.paging import Page
 from access.policy import Action
 from clusters import shown
 from clusters.api import objects
+from clusters.api.answers import actor_of
 from clusters.api.changes import IdempotencyKey
 from clusters.models import Config
 from clusters.problems import NotFound
@@ -60,6 +62,7 @@ def show_config_data(request: HttpRequest, cluster: str, config: str) -> dict[st
     found = objects.object_of(request, cluster, "config", config)
     if not isinstance(found, Config):
         raise NotFound(f"There is no config named {config}.")
+    noted.read(actor_of(request), Action.CONFIG_VIEW, found.scope, found.name)
     return shown.config_data(found)
 
 

@@ -7,6 +7,7 @@ from django.shortcuts import render
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_safe
 
+from access import noted
 from access.authorize import authorize
 from access.declared import needs
 from access.policy import Action
@@ -29,6 +30,8 @@ def compare(request: HttpRequest, cluster: str, name: str) -> HttpResponse:
         if asked
         else _before(selectors.family(actor.user, found), found)
     )
+    for shown in filter(None, (found, other)):
+        noted.read(actor, Action.CONFIG_VIEW, shown.scope, shown.name)
     split = request.GET.get("view") == "split"
     others = selectors.objects_seen_by(actor.user, found.cluster, "config").exclude(pk=found.pk)
     context = {
@@ -73,6 +76,7 @@ def data(request: HttpRequest, cluster: str, name: str) -> HttpResponse:
     """The data as a file. It is never shown as a page of ours, whatever it holds."""
     actor, found = find_object(request, cluster, "config", name)
     authorize(actor, Action.CONFIG_VIEW, found.scope)
+    noted.read(actor, Action.CONFIG_VIEW, found.scope, found.name)
     content = bytes(found.data) if isinstance(found, Config) else b""
     response = HttpResponse(content, content_type="application/octet-stream")
     response["Content-Disposition"] = f'attachment; filename="{found.name}"'

@@ -15,6 +15,7 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters, sensitive_variables
 from django.views.decorators.http import require_http_methods, require_safe
 
+from access import noted
 from access.authorize import Actor, allowed, authorize, scopes_with
 from access.declared import needs
 from access.policy import Action
@@ -82,6 +83,7 @@ def _page(noun: Noun) -> View:
         authorize(actor, found.VIEW, found.scope)
         context = contexts.object_details(actor.user, found)
         if isinstance(found, Config):
+            noted.read(actor, found.VIEW, found.scope, found.name)
             context |= _content(found)
             others = selectors.objects_seen_by(actor.user, found.cluster, noun)
             context["others"] = list(others.exclude(pk=found.pk).values_list("name", flat=True))
