@@ -70,12 +70,17 @@ def failures_in_words(get_response: GetResponse) -> GetResponse:
     def process_exception(request: HttpRequest, failure: Exception) -> HttpResponse | None:
         if request.path.startswith(NOT_PAGES):
             return None
-        if isinstance(failure, Forbidden):
+        if isinstance(failure, Forbidden) and not _just_asks_for_a_proof(request, failure):
             noted.refused(actor_of(request), failure)
         return in_words(request, failure)
 
     middleware.process_exception = process_exception  # type: ignore[attr-defined]
     return middleware
+
+
+def _just_asks_for_a_proof(request: HttpRequest, failure: Forbidden) -> bool:
+    """Whoever opens a dangerous page is asked who they are: that refuses nothing yet."""
+    return isinstance(failure, ProofNeeded) and request.method in ("GET", "HEAD")
 
 
 def _is_page(request: HttpRequest) -> bool:
