@@ -171,9 +171,10 @@ def _close(operation: Operation, result: str) -> None:
     """End what was never sent. The new version that a rotation left in the Swarm goes first."""
     waiting = Operation.objects.filter(pk=operation.pk, state=S.AWAITING)
     if operation.rotates:
+        plan = {**operation.plan, "closed": result}
         way = {"cancel": Operation.Cancel.BACK, "released_at": Now(), "next_step_at": Now()}
-        waiting.update(state=S.CANCELLING, error=result, **way)
-        operation.state, operation.error = S.CANCELLING, result
+        waiting.update(state=S.CANCELLING, plan=plan, **way)
+        operation.state, operation.plan = S.CANCELLING, plan
         return
     waiting.update(state=S.CANCELLED, finished_at=Now(), result=result)
     operation.state, operation.result = S.CANCELLED, result

@@ -411,6 +411,7 @@ class _Rotation:
             state = S.CANCELLED
         stuck = [part["name"] for part in parts if part.get("stuck")]
         result = [
+            self.plan.get("closed", ""),  # why nobody approved it
             f"Every service uses {self.old['name']} as before."
             if touched
             else "No service was changed.",

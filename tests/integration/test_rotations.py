@@ -1,5 +1,6 @@
 """Rotations on a real engine: every service gets the new value, or all get the old one again."""
 
+import time
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import timedelta
@@ -8,16 +9,18 @@ from typing import Any
 import pytest
 from django.db.models.functions import Now
 
-from access.models import AuditEntry, Grant
+from access.authorize import Actor
+from access.models import AuditEntry, Grant, Protection
+from access.policy import Role
 from clusters.changes import Rollback, Scale, Update
 from clusters.models import KeptSecret, Operation, Revision, Service
-from clusters.operations import making, rotating, rotations
+from clusters.operations import approvals, making, rotating, rotations
 from clusters.operations.carry_out import advance
 from clusters.operations.requests import preview
 from clusters.ports import EngineUnreachable, Noun, Raw, Refused
 from clusters.problems import Busy, Invalid
 from clusters.specs import references
-from tests.integration.panel import BRISK, Panel
+from tests.integration.panel import BRISK, Panel, user
 from tests.integration.rotating import (
     PAUSES,
     SERVES,
@@ -47,6 +50,65 @@ def moved(panel: Panel, service: Service, noun: Noun = "secret") -> str:
     """The name of the version that the service refers to."""
     (reference,) = references(panel.raw(service), noun)
     return reference.name
+
+
+# --- Two persons ---------------------------------------------------------------------------------
+
+
+def other(panel: Panel) -> Actor:
+    return Actor(user("bob", Role.OPERATOR), "browser", "192.0.2.2", time.time())
+
+
+@pytest.fixture
+def protected(sam: Panel) -> Panel:
+    Protection.objects.create(cluster=sam.cluster.name)
+    return sam
+
+
+def test_a_protected_rotation_is_done_once_somebody_else_approves(protected: Panel) -> None:
+    found = make(protected)
+    service = consume(protected, found)
+    operation = rotate(protected, found)
+    assert operation.state == State.AWAITING
+    assert protected.carry_out(operation).state == State.AWAITING
+    assert moved(protected, service) == found.name
+
+    decided = approvals.decide(other(protected), operation, approve=True, wake=no_wake)
+    assert protected.carry_out(decided).state == State.SUCCEEDED
+    assert moved(protected, service) == f"{found.name}_v2"
+
+
+def test_a_declined_rotation_takes_its_new_version_away(protected: Panel) -> None:
+    found = make(protected)
+    service = consume(protected, found)
+    operation = rotate(protected, found)
+    assert names(protected) == {found.name, f"{found.name}_v2"}
+
+    bob = other(protected)
+    declined = approvals.decide(bob, operation, approve=False, note="not now", wake=no_wake)
+    ended = protected.carry_out(declined)
+    assert ended.state == State.CANCELLED
+    assert ended.result.startswith("Declined by bob: not now")
+    assert names(protected) == {found.name}
+    assert moved(protected, service) == found.name
+
+
+def test_one_service_more_makes_the_approval_void(protected: Panel) -> None:
+    found = make(protected)
+    consume(protected, found)
+    operation = rotate(protected, found)
+    consume(protected, found)
+    protected.look()
+    with pytest.raises(Invalid, match="Other services use"):
+        approvals.decide(other(protected), operation, approve=True, wake=no_wake)
+    approvals.close_void()
+    operation.refresh_from_db()
+    assert protected.carry_out(operation).state == State.CANCELLED
+    assert names(protected) == {found.name}
+
+
+def no_wake(_: str) -> None:
+    """The test itself carries on."""
 
 
 # --- There ---------------------------------------------------------------------------------------
