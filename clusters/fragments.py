@@ -8,6 +8,7 @@ A fragment is rendered by the same template and context as in the page. Topics a
 
 import re
 from collections.abc import Callable, Hashable, Iterable
+from typing import Any
 from uuid import UUID
 
 from django.template.loader import render_to_string
@@ -16,7 +17,7 @@ from access import alarms
 from access.models import User
 from clusters import contexts, selectors
 from clusters.contexts import Context
-from clusters.models import Cluster, Service
+from clusters.models import MODELS, Cluster, Service
 from clusters.ports import Noun
 from clusters.problems import NotFound
 from live.changes import Touched
@@ -91,9 +92,20 @@ def _services(user: User, name: str, touched: Changes) -> Fragments:
         key = context["service"].engine_id
         ids.discard(key)
         fragments[f"service-{key}"] = _html("service_row", context)
-    for key in ids:
+    for key in ids - _there(cluster.services, ids):
         fragments[f"service-{key}"] = _gone("tr", f"service-{key}")
     return fragments
+
+
+def _hidden(user: User, cluster: str) -> bool:
+    """Whether there is such a cluster, and the user may not know of it."""
+    seen = selectors.clusters_seen_by(user).filter(name=cluster).exists()
+    return not seen and Cluster.objects.filter(name=cluster).exists()
+
+
+def _there(rows: Any, ids: set[str]) -> set[str]:
+    """Those that exist, whoever may see them: to who may not, nothing tells that they changed."""
+    return set(rows.filter(engine_id__in=ids).values_list("engine_id", flat=True))
 
 
 def _service(user: User, argument: str, touched: Changes) -> Fragments:
@@ -108,6 +120,8 @@ def _service(user: User, argument: str, touched: Changes) -> Fragments:
     try:
         service = selectors.service_seen_by(user, selectors.cluster_seen_by(user, name), service_id)
     except NotFound:
+        if _hidden(user, name) or _there(Service.objects.filter(cluster__name=name), {service_id}):
+            return {}
         return {"service-gone": _html("service_gone", {"gone": True})}
     nouns = {t.noun for t in found} if found is not None else {"service", "task", "operation"}
     return _service_parts(user, service, nouns)
@@ -153,6 +167,8 @@ def _freshness(user: User, name: str, touched: Changes) -> Fragments:
     try:
         context = contexts.freshness(selectors.cluster_seen_by(user, name))
     except NotFound:
+        if _hidden(user, name):
+            return {}  # who lost the right to see it is told by the end of their socket
         return {f"freshness-{name}": _html("freshness_gone", {"name": name})}
     return {f"freshness-{name}": _html("freshness", context)}
 
@@ -214,6 +230,7 @@ def _objects(user: User, argument: str, touched: Changes) -> Fragments:
         if found is None or key in ids:
             fragments[f"object-{key}"] = _html("object_row", row)
     gone = {t.key for t in found or () if t.noun == noun and f"object-{t.key}" not in fragments}
+    gone -= _there(MODELS[noun].objects.filter(cluster=cluster), gone)
     fragments |= {f"object-{key}": _gone("tr", f"object-{key}") for key in gone}
     if noun == "secret":
         fragments["kept"] = _html("kept", contexts.kept(user, cluster))
@@ -233,6 +250,8 @@ def _object(user: User, argument: str, touched: Changes) -> Fragments:
     try:
         shown = selectors.object_seen_by(user, cluster, noun, object_id)
     except NotFound:
+        if _there(MODELS[noun].objects.filter(cluster=cluster), {object_id}):
+            return {}
         context = contexts.object_gone(user, cluster, noun, object_id)
         return {"object": _html("object_gone", context)}
     context = contexts.object_details(user, shown)
