@@ -293,7 +293,7 @@ def test_a_right_that_is_withdrawn_while_it_waits_is_withdrawn(panel: Panel) -> 
 def test_a_request_that_nobody_took_up_does_not_act_hours_later(panel: Panel) -> None:
     service = panel.start()
     operation = panel.request(service, Scale(replicas=2))
-    Operation.objects.update(created_at=timezone.now() - timedelta(minutes=16))
+    Operation.objects.update(released_at=timezone.now() - timedelta(minutes=16))
     panel.carry_out(operation)
     assert operation.state == State.FAILED
     assert "nothing was changed" in operation.error

@@ -4,7 +4,6 @@ import base64
 import re
 import secrets
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from typing import Any
@@ -13,7 +12,6 @@ import pytest
 import redis
 import requests
 import websockets.sync.client
-from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY
 from django.contrib.sessions.models import Session
 from django.db import connection
 from django.test import Client
@@ -27,6 +25,7 @@ from tests.integration.processes import Processes
 from tests.integration.rotating import SERVES, consume, find, keeper, mounted, rotate, until_mounted
 from tests.integration.test_faults_processes import SLOW
 from tests.servers.daemon import free_port
+from tests.unit.panel import note_proof
 
 State = Operation.State
 
@@ -42,10 +41,10 @@ class Person:
 
     def __init__(self, name: str, role: Role, url: str) -> None:
         client = Client()
-        client.force_login(user(name, role))
+        person = user(name, role)
+        client.force_login(person)
+        note_proof(client, person)
         session = client.session
-        session[AUTHENTICATION_METHODS_SESSION_KEY] = [{"method": "password", "at": time.time()}]
-        session.save()
         self.url, self._http = url, requests.Session()
         self._http.cookies.set("sessionid", str(session.session_key))
         self.told: list[str] = []
