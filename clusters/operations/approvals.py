@@ -135,8 +135,11 @@ def _locked(operation: Operation) -> Approval:
     approval = (
         Approval.objects.select_for_update(of=("self",))
         .select_related("operation__cluster", "operation__requested_by")
-        .get(operation=operation)
+        .filter(operation=operation)
+        .first()
     )
+    if approval is None:
+        raise Invalid("This awaits nobody: what it changes is not protected.")
     if not approval.operation.awaiting:
         raise Invalid(f"This awaits nobody: it is {approval.operation.get_state_display()}.")
     return approval

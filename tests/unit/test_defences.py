@@ -16,7 +16,7 @@ from access.policy import EVERYWHERE, Role
 from access.tokens import issue_link, issue_token
 from controlpanel import limits, origins, redaction, safety
 from controlpanel.limits import BodyLimit
-from tests.unit.panel import MARKS, browser_of, make_user
+from tests.unit.panel import MARKS, make_user
 from tests.unit.world import (
     HERE,
     PAGES,
@@ -25,6 +25,7 @@ from tests.unit.world import (
     hold,
     make_person,
     permission_of,
+    signed_in,
     values_of,
     world,
 )
@@ -79,7 +80,7 @@ def test_a_page_holds_nothing_inline_and_tells_browsers_what_it_never_does(
     person = make_person(Role.ADMIN)
     hold(person, EVERYWHERE)
     address = entry.at(**values_of(entry, HERE, person))
-    for browser in (browser_of(person), Client()):
+    for browser in (signed_in(person), Client()):
         answer = browser.get(address)
         if not answer.streaming:
             assert inline(answer.content.decode()) == [], address

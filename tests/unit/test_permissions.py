@@ -9,43 +9,64 @@ a sample for an argument or a body that no table holds fails by name.
 
 import re
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from itertools import product
 from typing import Any
 
 import pytest
+from allauth.mfa.models import Authenticator
+from allauth.usersessions.models import UserSession
 from django.contrib.auth.models import Group
+from django.db import transaction
+from django.db.models import Model, Q
 from django.test import Client
 from django.urls import get_resolver
 
 from access import declared
-from access.models import ApiToken, AuditEntry, Grant, SignInLink, User
+from access.models import (
+    ApiToken,
+    AuditEntry,
+    BreakGlass,
+    Grant,
+    Protection,
+    SignInLink,
+    User,
+)
 from access.policy import ALLOWED, EVERYWHERE, STEP_UP, Action, Role, Scope
 from access.tokens import issue_token
-from clusters.models import Cluster, Operation
+from clusters.models import Approval, Cluster, KeptSecret, Operation
 from controlpanel.celery import app
 from tests.unit.entry_points import EntryPoint
-from tests.unit.panel import MARKS, browser_of
+from tests.unit.panel import MARKS
 from tests.unit.world import (
     ENTRY_POINTS,
     FIELDS,
     GRANTS,
     HERE,
-    IN_A_STACK,
     KNOWN,
     NOT_WITH_A_TOKEN,
     NOWHERE,
+    OF_ANY_MANAGER,
+    OF_ANY_STACK,
     OF_LIBRARIES,
     OPERATIONS,
     PAGES,
-    SCOPES,
+    PLACED_BY_WHAT_IS_SENT,
+    SOMEBODY_ELSES,
+    TO_OTHERS,
     WHERE_ANYTHING_IS_HELD,
     absent_values,
     ask,
     calls,
     hold,
+    is_in_a_stack,
+    keys_of,
     make_person,
     permission_of,
     places_of,
+    scope_of,
+    signed_in,
     values_of,
     world,
 )
@@ -68,7 +89,9 @@ def test_there_are_entry_points_of_every_kind() -> None:
 
 def test_nothing_but_signing_in_and_health_is_open_to_anybody() -> None:
     opened = {entry.name for entry in ENTRY_POINTS if permission_of(entry) == declared.PUBLIC}
-    assert {name for name in opened if not name.startswith("access:sign-in")} == {
+    signing_in = {entry.name for entry in PAGES if entry.path.startswith("/sign-in/")}
+    assert opened - signing_in == {
+        "access:sign-out",
         "controlpanel.health.healthz",
         "controlpanel.health.readyz",
         "controlpanel.problems.unknown_address",  # says 404 of every address that is none
@@ -89,42 +112,76 @@ def test_the_list_of_libraries_views_names_only_what_is_there() -> None:
 # --- What the declarations promise ---------------------------------------------------------------
 
 
-def scope_of(entry: EntryPoint, place: str) -> Scope:
-    if IN_A_STACK & {*entry.arguments}:
-        return SCOPES[place]
-    return Scope(SCOPES[place].cluster) if "cluster" in entry.arguments else EVERYWHERE
-
-
 def promised(entry: EntryPoint, role: Role | None, grant: Scope, place: str, by_token: bool) -> int:
     """200 (may), 403 (may look) or 404 (may not even look)."""
+    if place == SOMEBODY_ELSES:
+        return 404 if not ends_others(entry, role, grant) else 403 if by_token else 200
     permission = permission_of(entry)
     if permission in (declared.PUBLIC, declared.SIGNED_IN):
-        return 200
+        return promised_to_all(entry, role, grant, place)
     action = Action.SERVICE_SCALE if permission == declared.AS_ITS_OPERATION else Action(permission)
     actions = ALLOWED[role] - (STEP_UP if by_token else frozenset()) if role else frozenset()
-    scope = scope_of(entry, place)
-    if action in WHERE_ANYTHING_IS_HELD and action in actions:
-        return 200
-    if action == Action.CLUSTER_VIEW:  # of whatever they see in it
-        return 200 if sees(entry, role, grant, place) else 404
-    if not grant.holds(scope):
+    if asks_anywhere(entry, action):
+        if action not in actions:
+            return 403 if Action.SERVICE_VIEW in actions else 404
+        return 200 if not is_in_a_stack(entry) or holds(entry, grant, place) else 404
+    if of_any_stack(entry, action) and action in actions and sees(entry, role, grant, place):
+        return 200  # of whatever they see in it
+    if not holds(entry, grant, place):
         return 404
-    return 200 if action in actions else 403 if Action.SERVICE_VIEW in actions else 404
+    return 200 if action in actions else 403 if looking_at(entry) in actions else 404
+
+
+def promised_to_all(entry: EntryPoint, role: Role | None, grant: Scope, place: str) -> int:
+    """To whoever is signed in, as far as they see the object."""
+    if not is_in_a_stack(entry):
+        return 200
+    if not sees(entry, role, grant, place):
+        return 404
+    more = TO_OTHERS.get(entry.name)
+    return 200 if more is None or more in ALLOWED[Role(str(role))] else 403
+
+
+def ends_others(entry: EntryPoint, role: Role | None, grant: Scope) -> bool:
+    """Who manages all access ends others' tokens; nobody their sessions or keys."""
+    return role == Role.ADMIN and grant == EVERYWHERE and "token" in entry.arguments
+
+
+def asks_anywhere(entry: EntryPoint, action: Action) -> bool:
+    if entry.name in PLACED_BY_WHAT_IS_SENT:
+        return False
+    return action in WHERE_ANYTHING_IS_HELD or entry.name in OF_ANY_MANAGER
+
+
+def of_any_stack(entry: EntryPoint, action: Action) -> bool:
+    return action in OF_ANY_STACK and not is_in_a_stack(entry)
+
+
+def holds(entry: EntryPoint, grant: Scope, place: str) -> bool:
+    return grant.holds(scope_of(entry, place))
+
+
+def looking_at(entry: EntryPoint) -> Action:
+    """The action of those who know of such objects."""
+    views = {"secret": Action.SECRET_VIEW, "config": Action.CONFIG_VIEW}
+    return views.get(permission_of(entry).partition(".")[0], Action.SERVICE_VIEW)
 
 
 def sees(entry: EntryPoint, role: Role | None, grant: Scope, place: str) -> bool:
     """Whether they may know of what the address names: a cluster, by anything in it."""
-    scope = scope_of(entry, place)
-    inside = not scope.stack and grant.cluster == scope.cluster
-    looks = role is not None and Action.SERVICE_VIEW in ALLOWED[role]
-    return looks and (inside or grant.holds(scope))
+    if place == SOMEBODY_ELSES:
+        return ends_others(entry, role, grant)
+    scope, of_a_cluster = scope_of(entry, place), keys_of(entry)[-1:] == ["cluster"]
+    inside = of_a_cluster and grant.cluster == scope.cluster
+    looks = Action.SERVICE_VIEW if of_a_cluster else looking_at(entry)
+    return role is not None and looks in ALLOWED[role] and (inside or grant.holds(scope))
 
 
 def check(answer: Any, expected: int, said: str) -> None:
     if answer.status_code == 405:
         return  # the address does not know this method, whoever asks
     if expected == 200:
-        assert answer.status_code not in (401, 403, 404), (said, answer.status_code)
+        assert answer.status_code not in (401, 403, 404, 500), (said, answer.content[:300])
         assert not to_sign_in(answer), said
     else:
         assert answer.status_code == expected, (said, expected, answer.content[:300])
@@ -139,22 +196,35 @@ def without_names(answer: Any, values: dict[str, str]) -> str:
     text = answer.content.decode()
     for name, value in values.items():
         text = text.replace(value, f"<{name}>")
-    text = re.sub(r'(csrf\w*"|X-CSRFToken": )[^>]*', "", text)
+    text = re.sub(r'(csrf\w*"|X-CSRFToken": )[^>]*|<time.*?</time>', "", text)
     return re.sub(r'data-live-since="\d+"', "", text)
 
 
-def untouched() -> tuple[Any, ...]:
-    """What nobody who was refused may have changed."""
-    return (
-        *Operation.objects.order_by("pk").values_list("pk", "state", "cancel"),
-        *Cluster.objects.order_by("pk").values_list("name", "addresses"),
-        *User.objects.order_by("pk").values_list("username", "password", "is_active"),
-        *Grant.objects.order_by("pk").values_list("user", "group", "role", "cluster", "stack"),
-        *ApiToken.objects.order_by("pk").values_list("name", "revoked_at"),
-        *SignInLink.objects.order_by("pk").values_list("pk", "used_at"),
-        *Group.objects.order_by("pk").values_list("name"),
-        *AuditEntry.objects.filter(phase="intent").values_list("pk"),
-    )
+KEPT: dict[type[Model], tuple[str, ...]] = {  # what nobody who was refused may have changed
+    Operation: ("state", "cancel"),
+    Approval: ("approved",),
+    Cluster: ("name", "addresses"),
+    KeptSecret: ("name",),
+    User: ("username", "password", "is_active", "groups"),
+    Group: ("name",),
+    Grant: ("user", "group", "role", "expires_at", "most_replicas"),
+    Protection: ("cluster", "stack"),
+    BreakGlass: ("ended_at", "reviewed_at"),
+    ApiToken: ("name", "revoked_at"),
+    SignInLink: ("used_at",),
+    UserSession: ("session_key",),
+    Authenticator: ("type",),
+}
+
+
+def untouched() -> list[Any]:
+    found: list[Any] = [
+        list(model._default_manager.order_by("pk", *fields[-1:]).values_list("pk", *fields))
+        for model, fields in KEPT.items()
+    ]
+    events = Q(phase="event", action__regex=r"^(access|cluster|secret|token)\.")
+    said = AuditEntry.objects.filter(Q(phase="intent") | events)
+    return [*found, list(said.values_list("pk", "action"))]
 
 
 # --- Pages ---------------------------------------------------------------------------------------
@@ -166,7 +236,7 @@ class Browser:
     def __init__(self, person: User | None) -> None:
         self.client = Client(enforce_csrf_checks=True, raise_request_exception=False)
         if person:
-            self.client.cookies = browser_of(person).cookies
+            self.client.cookies = signed_in(person).cookies
         token = self.client.get("/account/password/" if person else "/sign-in/")
         self.token = token.context["csrf_token"] if token.context else ""
 
@@ -177,17 +247,13 @@ class Browser:
         return self.client.post(path, fields, headers={"X-CSRFToken": str(self.token)})
 
 
-TRIED_PAGES = [
-    entry
-    for entry in PAGES
-    if permission_of(entry) != declared.PUBLIC and entry.name != "access:sign-out"
-]
+TRIED_PAGES = [entry for entry in PAGES if permission_of(entry) != declared.PUBLIC]
 
 
 def tries(entry: EntryPoint, role: Role | None) -> Iterator[tuple[Scope, str]]:
     for grant in GRANTS if role else GRANTS[:1]:
         for place in places_of(entry):
-            if grant != EVERYWHERE or place == HERE:
+            if grant != EVERYWHERE or place in (HERE, SOMEBODY_ELSES):
                 yield grant, place
 
 
@@ -199,25 +265,34 @@ def test_a_page_is_for_those_that_it_declares(
     person = make_person(role)
     browser = Browser(person)
     fields = FIELDS.get(entry.name, {})
+    values_of(entry, HERE, person)  # what is their own is there
+    before = untouched()
     for grant, place in tries(entry, role):
         hold(person, grant)
         said = f"{entry} as {role} of {grant}, {place}"
         values = values_of(entry, place, person)
         expected = promised(entry, role, grant, place, by_token=False)
-        check(browser.get(entry.at(**values)), expected, f"GET {said}")
-        if expected == 200:
-            continue
-        before = untouched()
-        answer = browser.post(entry.at(**values), fields)
-        check(answer, expected, f"POST {said}")
-        assert untouched() == before, f"POST {said}"
-        if entry.arguments and not sees(entry, role, grant, place):
-            nothing = absent_values(entry, place)
-            for method in (browser.get, lambda path: browser.post(path, fields)):
-                there, absent = method(entry.at(**values)), method(entry.at(**nothing))
-                assert there.status_code == absent.status_code, said
-                assert without_names(there, values) == without_names(absent, nothing), said
-        assert calls == [], said
+        ways = [browser.get]
+        if expected != 200:
+            ways.append(lambda path: browser.post(path, fields))
+        for way in ways:
+            answer = way(entry.at(**values))
+            check(answer, expected, said)
+            if expected != 200 and not sees(entry, role, grant, place):
+                compare(entry, way, place, values, answer)
+        assert (untouched(), calls) == (before, []) or expected == 200, said
+
+
+def compare(
+    entry: EntryPoint, way: Callable[[str], Any], place: str, values: dict[str, str], answer: Any
+) -> None:
+    """Forbidden equals absent, in status and body."""
+    if not entry.arguments or answer.status_code == 405:
+        return
+    nothing = absent_values(entry, place)
+    absent = way(entry.at(**nothing))
+    assert absent.status_code == answer.status_code, values
+    assert without_names(answer, values) == without_names(absent, nothing), values
 
 
 @pytest.mark.parametrize("entry", TRIED_PAGES, ids=str)
@@ -225,9 +300,9 @@ def test_a_page_leads_who_is_not_signed_in_to_signing_in(
     entry: EntryPoint, world: None, calls: list[str]
 ) -> None:
     browser = Browser(None)
+    addresses = [entry.at(**values_of(entry, place)) for place in (HERE, NOWHERE)]
     before = untouched()
-    for place in (HERE, NOWHERE):
-        address = entry.at(**values_of(entry, place))
+    for address in addresses:
         answers = browser.get(address), browser.post(address, FIELDS.get(entry.name, {}))
         for answer in answers:
             assert answer.status_code == 405 or to_sign_in(answer), (address, answer.status_code)
@@ -240,9 +315,9 @@ def test_a_form_without_its_csrf_token_is_refused(entry: EntryPoint, world: None
     person = make_person(Role.ADMIN)
     hold(person, EVERYWHERE)
     client = Client(enforce_csrf_checks=True)
-    client.cookies = browser_of(person).cookies
-    before = untouched()
+    client.cookies = signed_in(person).cookies
     place = entry.at(**values_of(entry, HERE))
+    before = untouched()
     answer = client.post(place, FIELDS.get(entry.name, {}))
     if place == "/api/":
         assert answer.status_code == 404
@@ -255,33 +330,46 @@ def test_a_form_without_its_csrf_token_is_refused(entry: EntryPoint, world: None
 # --- The API -------------------------------------------------------------------------------------
 
 
+@contextmanager
+def undone() -> Iterator[None]:
+    """What is done within is taken back."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
+
+
 @pytest.mark.parametrize("role", [*Role, None], ids=str)
+@pytest.mark.parametrize("by", ["token", "session"])
 @pytest.mark.parametrize("entry", OPERATIONS, ids=str)
 def test_an_operation_is_for_those_that_it_declares(
-    entry: EntryPoint, role: Role | None, world: None, calls: list[str]
+    entry: EntryPoint, by: str, role: Role | None, world: None, calls: list[str]
 ) -> None:
     person = make_person(role)
-    for method in entry.methods:
-        for grant, place in tries(entry, role):
-            secret = issue_token(person, "test")
-            hold(person, grant)
-            said = f"{method} {entry} as {role} of {grant}, {place}"
-            values = values_of(entry, place, person)
-            expected = promised(entry, role, grant, place, by_token=True)
-            if f"{method} {entry.path}" in NOT_WITH_A_TOKEN:
-                expected = 403
-            before = untouched()
-            answer = ask(entry, method, entry.at(**values), secret)
+    browser, secret = None, None
+    if by == "token":
+        secret = issue_token(person, "test")
+    else:
+        browser = signed_in(person)
+    values_of(entry, HERE, person)  # what is their own is there
+    before = untouched()
+    for method, (grant, place) in product(entry.methods, tries(entry, role)):
+        hold(person, grant)
+        said = f"{method} {entry} by {by} as {role} of {grant}, {place}"
+        values = values_of(entry, place, person)
+        expected = promised(entry, role, grant, place, by_token=by == "token")
+        if by == "token" and f"{method} {entry.path}" in NOT_WITH_A_TOKEN:
+            expected = 403
+        with undone():
+            answer = ask(entry, method, values, secret, place=place, browser=browser)
             check(answer, expected, said)
-            if expected == 200:
-                calls.clear()
-                continue
-            assert (untouched(), calls) == (before, []), said
-            if entry.arguments and not sees(entry, role, grant, place):
-                nothing = absent_values(entry, place)
-                absent = ask(entry, method, entry.at(**nothing), secret)
-                assert absent.status_code == 404, said
-                assert without_names(answer, values) == without_names(absent, nothing), said
+            assert expected == 200 or (untouched(), calls) == (before, []), said
+        calls.clear()
+        if expected == 200 or not entry.arguments or sees(entry, role, grant, place):
+            continue
+        nothing = absent_values(entry, place)
+        absent = ask(entry, method, nothing, secret, place=place, browser=browser)
+        assert absent.status_code == answer.status_code, said
+        assert without_names(answer, values) == without_names(absent, nothing), said
 
 
 @pytest.mark.parametrize("entry", OPERATIONS, ids=str)
@@ -289,14 +377,15 @@ def test_an_operation_is_nobodys_without_a_credential(
     entry: EntryPoint, world: None, calls: list[str]
 ) -> None:
     person = make_person(Role.ADMIN)
+    hold(person, EVERYWHERE)
     secret = issue_token(person, "test")
     before = untouched()
     for method in entry.methods:
         for query in ("", f"?token={secret}", f"?access_token={secret}"):
             for place in (HERE, NOWHERE):
-                address = entry.at(**values_of(entry, place, person))
-                answer = ask(entry, method, address + query, None)
-                assert answer.status_code == 401, (method, address)
+                values = values_of(entry, place, person)
+                answer = ask(entry, method, values, query=query)
+                assert answer.status_code == 401, (method, values)
     assert (untouched(), calls) == (before, [])
 
 
