@@ -31,6 +31,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore:No directory at:UserWarning"),
 ]
 S = Operation.State
+MEDIA = "application/json"
 
 
 class Woken(list[str]):
@@ -142,6 +143,20 @@ def test_approving_needs_a_proof_and_a_right(asked: Operation, bob: Actor, woken
         decide(Actor(bob.user, "browser"), asked, woken)
     with pytest.raises(Forbidden):
         decide(proven(make_user(Role.ON_CALL)), asked, woken)
+
+
+@pytest.mark.parametrize("answer", ["approve", "decline"])
+def test_what_awaits_nobody_can_be_neither_approved_nor_declined(
+    service: Service, ada: Actor, bob: Actor, woken: Woken, answer: str
+) -> None:
+    other = make_service(service.cluster, "blog", stack="blog")
+    operation = request(ada, other, Scale(replicas=5), wake=woken)
+    told = browser_of(bob.user).post(f"/api/v1/operations/{operation.pk}/{answer}", {}, MEDIA)
+    assert (told.status_code, "awaits nobody" in told.json()["detail"]) == (422, True)
+    page = browser_of(bob.user).post(f"/operations/{operation.pk}/decide/", {"answer": answer})
+    assert page.status_code == 409
+    operation.refresh_from_db()
+    assert operation.state == S.PENDING
 
 
 def test_any_change_of_the_service_makes_it_void(

@@ -2,15 +2,19 @@
 
 Every page and every operation of the API is tried by every role, by somebody without a grant and by
 nobody, where their grant reaches and where it does not: another cluster, another stack of the same
-cluster. What one may do works; what one may see but not do is 403; what one may not see is the
-same as what is not there, in status and body. A new entry point is tried without being named here:
-a sample for an argument or a body that no table holds fails by name.
+cluster, what belongs to somebody else. The API is asked with a token and in a browser that has just
+proved who sits there. What one may do works; what one may see but not do is 403; what one may not
+see is the same as what is not there, in status and body.
+
+A new entry point is tried without being named here: a sample for an argument or a body that no
+table of tests/unit/world.py holds fails by name.
 """
 
 import re
 import uuid
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from functools import partial
 from itertools import product
 from typing import Any
 
@@ -229,24 +233,6 @@ def untouched() -> list[Any]:
 
 # --- Pages ---------------------------------------------------------------------------------------
 
-
-class Browser:
-    """A signed-in browser with the CSRF token that its pages hold."""
-
-    def __init__(self, person: User | None) -> None:
-        self.client = Client(enforce_csrf_checks=True, raise_request_exception=False)
-        if person:
-            self.client.cookies = signed_in(person).cookies
-        token = self.client.get("/account/password/" if person else "/sign-in/")
-        self.token = token.context["csrf_token"] if token.context else ""
-
-    def get(self, path: str) -> Any:
-        return self.client.get(path)
-
-    def post(self, path: str, fields: dict[str, str]) -> Any:
-        return self.client.post(path, fields, headers={"X-CSRFToken": str(self.token)})
-
-
 TRIED_PAGES = [entry for entry in PAGES if permission_of(entry) != declared.PUBLIC]
 
 
@@ -263,7 +249,7 @@ def test_a_page_is_for_those_that_it_declares(
     entry: EntryPoint, role: Role | None, world: None, calls: list[str]
 ) -> None:
     person = make_person(role)
-    browser = Browser(person)
+    browser = signed_in(person)
     fields = FIELDS.get(entry.name, {})
     values_of(entry, HERE, person)  # what is their own is there
     before = untouched()
@@ -272,9 +258,9 @@ def test_a_page_is_for_those_that_it_declares(
         said = f"{entry} as {role} of {grant}, {place}"
         values = values_of(entry, place, person)
         expected = promised(entry, role, grant, place, by_token=False)
-        ways = [browser.get]
+        ways: list[Callable[[str], Any]] = [browser.get]
         if expected != 200:
-            ways.append(lambda path: browser.post(path, fields))
+            ways.append(partial(browser.post, data=fields))
         for way in ways:
             answer = way(entry.at(**values))
             check(answer, expected, said)
@@ -290,16 +276,19 @@ def compare(
     if not entry.arguments or answer.status_code == 405:
         return
     nothing = absent_values(entry, place)
-    absent = way(entry.at(**nothing))
-    assert absent.status_code == answer.status_code, values
-    assert without_names(answer, values) == without_names(absent, nothing), values
+    same(answer, values, way(entry.at(**nothing)), nothing)
+
+
+def same(there: Any, values: dict[str, str], absent: Any, nothing: dict[str, str]) -> None:
+    assert there.status_code == absent.status_code, values
+    assert without_names(there, values) == without_names(absent, nothing), values
 
 
 @pytest.mark.parametrize("entry", TRIED_PAGES, ids=str)
 def test_a_page_leads_who_is_not_signed_in_to_signing_in(
     entry: EntryPoint, world: None, calls: list[str]
 ) -> None:
-    browser = Browser(None)
+    browser = Client()
     addresses = [entry.at(**values_of(entry, place)) for place in (HERE, NOWHERE)]
     before = untouched()
     for address in addresses:
@@ -368,8 +357,7 @@ def test_an_operation_is_for_those_that_it_declares(
             continue
         nothing = absent_values(entry, place)
         absent = ask(entry, method, nothing, secret, place=place, browser=browser)
-        assert absent.status_code == answer.status_code, said
-        assert without_names(answer, values) == without_names(absent, nothing), said
+        same(answer, values, absent, nothing)
 
 
 @pytest.mark.parametrize("entry", OPERATIONS, ids=str)
