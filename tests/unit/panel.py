@@ -1,6 +1,7 @@
 """Rows as the watcher would write them, people, and a client of the API."""
 
 import json
+import re
 import time
 from typing import Any
 
@@ -135,6 +136,23 @@ def note_proof(client: Client, user: User, method: str = "password", ago: float 
     session[AUTHENTICATION_METHODS_SESSION_KEY] = [{"method": method, "at": time.time() - ago}]
     session[_AUTHENTICATION_METHODS_USER_SESSION_KEY] = str(user.pk)
     session.save()
+
+
+def inputs(answer: Any) -> dict[str, str]:
+    """Everything that a browser would send of the update form as it came."""
+    page = answer.content.decode().split("<template>")
+    html = "".join([page[0], *(rest.split("</template>", 1)[1] for rest in page[1:])])
+    tags = re.findall(r"<input ([^>]*)>", html)
+    found = {}
+    for tag in tags:
+        name, value = re.search(r'name="([^"]+)"', tag), re.search(r'value="([^"]*)"', tag)
+        if name and 'type="checkbox"' not in tag:
+            found[name[1]] = value[1] if value else ""
+    for name, options in re.findall(r'<select name="([^"]+)".*?>(.*?)</select>', html, re.DOTALL):
+        chosen = re.search(r'value="([^"]*)" selected', options)
+        found[name] = chosen[1] if chosen else ""
+    areas = re.findall(r'<textarea name="([^"]+)".*?>\n?(.*?)</textarea>', html, re.DOTALL)
+    return found | dict(areas)
 
 
 class ApiClient:

@@ -13,7 +13,6 @@ table of tests/unit/world.py holds fails by name.
 import re
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from functools import partial
 from itertools import product
 from typing import Any
@@ -22,7 +21,6 @@ import pytest
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib.auth.models import Group
-from django.db import transaction
 from django.db.models import Model, Q
 from django.test import Client
 from django.urls import get_resolver
@@ -71,6 +69,7 @@ from tests.unit.world import (
     places_of,
     scope_of,
     signed_in,
+    undone,
     values_of,
     world,
 )
@@ -317,14 +316,6 @@ def test_a_form_without_its_csrf_token_is_refused(entry: EntryPoint, world: None
 
 
 # --- The API -------------------------------------------------------------------------------------
-
-
-@contextmanager
-def undone() -> Iterator[None]:
-    """What is done within is taken back."""
-    with transaction.atomic():
-        yield
-        transaction.set_rollback(True)
 
 
 @pytest.mark.parametrize("role", [*Role, None], ids=str)

@@ -14,6 +14,7 @@ from clusters import readings
 from clusters.models import Operation, Service, SwarmTask
 from tests.unit.panel import (
     change_elsewhere,
+    inputs,
     keep_revision,
     make_cluster,
     make_service,
@@ -236,23 +237,6 @@ def test_an_update_asks_only_for_what_was_changed(service: Service, operator: Cl
         "resources": {"limits": {"memory": 2**30}},
         "update_config": {"delay": 30 * 10**9},
     }
-
-
-def inputs(answer: Any) -> dict[str, str]:
-    """Everything that a browser would send of the update form as it came."""
-    page = answer.content.decode().split("<template>")
-    html = "".join([page[0], *(rest.split("</template>", 1)[1] for rest in page[1:])])
-    tags = re.findall(r"<input ([^>]*)>", html)
-    found = {}
-    for tag in tags:
-        name, value = re.search(r'name="([^"]+)"', tag), re.search(r'value="([^"]*)"', tag)
-        if name and 'type="checkbox"' not in tag:
-            found[name[1]] = value[1] if value else ""
-    for name, options in re.findall(r'<select name="([^"]+)".*?>(.*?)</select>', html, re.DOTALL):
-        chosen = re.search(r'value="([^"]*)" selected', options)
-        found[name] = chosen[1] if chosen else ""
-    areas = re.findall(r'<textarea name="([^"]+)".*?>\n?(.*?)</textarea>', html, re.DOTALL)
-    return found | dict(areas)
 
 
 def test_an_update_form_sent_as_it_came_asks_for_nothing(

@@ -1,6 +1,8 @@
 """A panel with two clusters, two stacks and somebody in it; and samples for each way in."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import timedelta
 from typing import Any
@@ -9,6 +11,7 @@ import pytest
 from allauth.mfa.models import Authenticator
 from allauth.usersessions.models import UserSession
 from django.contrib.auth.models import Group
+from django.db import transaction
 from django.test import Client
 from django.utils import timezone
 
@@ -371,3 +374,11 @@ def ask(
     client.raise_request_exception = False
     address = entry.at(**values) + (query or query_of(entry, place))
     return client.generic(method, address, content, "application/json", headers=headers)
+
+
+@contextmanager
+def undone() -> Iterator[None]:
+    """What is done within is taken back."""
+    with transaction.atomic():
+        yield
+        transaction.set_rollback(True)
