@@ -1,4 +1,4 @@
-"""Signing in and out, and the audit trail."""
+"""Signing in and out."""
 
 import json
 from typing import Any
