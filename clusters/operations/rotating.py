@@ -8,6 +8,7 @@ is sent twice and nobody's change is overwritten.
 
 import copy
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -296,16 +297,21 @@ class _Rotation:
         if not self.plan.get("removing"):
             self.plan["removing"] = True
             self._write(steps=noted(self.operation, "remove-old", "running"))
-        try:
-            self.engine.remove(self.noun, self.old["id"])
-        except ObjectMissing:
-            pass
-        except Refused as error:
-            kept = f"{self.old['name']} stays: {error}"
+        if reason := self._remove(self.old):
+            kept = f"{self.old['name']} stays: {reason}"
             return self._succeeded(f" {kept}", noted(self.operation, "remove-old", "stopped", kept))
         return self._succeeded(
             f" {self.old['name']} was removed.", noted(self.operation, "remove-old", "done")
         )
+
+    def _remove(self, version: dict[str, Any]) -> str:
+        """Why the version stays in the Swarm; empty once it is gone, whoever removed it."""
+        try:
+            with suppress(ObjectMissing):
+                self.engine.remove(self.noun, version["id"])
+        except Refused as error:
+            return str(error)
+        return ""
 
     def _succeeded(self, ending: str, steps: list[dict[str, Any]]) -> float | None:
         count = len(self.plan["consumers"])
@@ -391,14 +397,9 @@ class _Rotation:
 
     def _remove_new(self) -> float | None:
         if self.new["id"]:
-            try:
-                self.engine.remove(self.noun, self.new["id"])
-            except ObjectMissing:
-                pass
-            except Refused as error:
-                return self._ended_back(
-                    noted(self.operation, "remove-new", "failed", str(error)), stays=str(error)
-                )
+            if reason := self._remove(self.new):
+                steps = noted(self.operation, "remove-new", "failed", reason)
+                return self._ended_back(steps, stays=reason)
         elif timezone.now() - self.operation.released_at < ARRIVES:
             return ENGINE_AGAIN  # the request may still be on its way to the engine
         return self._ended_back(noted(self.operation, "remove-new", "done"))

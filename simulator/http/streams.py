@@ -3,6 +3,7 @@
 import asyncio
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 
 from aiohttp import web
 
@@ -31,12 +32,11 @@ async def events(request: web.Request) -> web.StreamResponse:
             for event in swarm.events.recent():
                 if (since or 0) <= event.moment <= (until or event.moment):
                     await _send_event(response, event, filters)
-        while until is None or now() < until:
-            left = None if until is None else (until - now()) / NANOSECONDS
-            event = await asyncio.wait_for(listener.next(), left)
-            await _send_event(response, event, filters)
-    except TimeoutError:
-        pass  # `until` is reached: the stream ends
+        with suppress(TimeoutError):  # `until` is reached: the stream ends
+            while until is None or now() < until:
+                left = None if until is None else (until - now()) / NANOSECONDS
+                event = await asyncio.wait_for(listener.next(), left)
+                await _send_event(response, event, filters)
     finally:
         swarm.events.leave(listener)
     return response
