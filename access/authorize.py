@@ -4,7 +4,9 @@ Views, the API, consumers, Celery tasks and commands all ask it. Deny by default
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
 from dataclasses import dataclass
 
 from django.db.models import F, Q, QuerySet
@@ -57,11 +59,33 @@ class Actor:
         return self.proven_at is not None and time.time() - self.proven_at < PROOF_SECONDS
 
 
+# What was read of whom within one look; None outside of one.
+_look: ContextVar[dict[int, list[Held]] | None] = ContextVar("look", default=None)
+
+
+@contextmanager
+def one_look() -> Iterator[None]:
+    """Within, each user's grants are read once: for an answer that changes nothing."""
+    before = _look.set({})
+    try:
+        yield
+    finally:
+        _look.reset(before)
+
+
 def grants_of(user: User) -> list[Held]:
-    """What the user holds; nothing for who is disabled. Always read anew: a right ends at once."""
+    """What the user holds; nothing for who is disabled.
+
+    Read anew each time, for a right ends at once; but once for one look at a page.
+    """
     if not user.is_authenticated:
         return []
-    found = held_by_many([user.pk])[user.pk]
+    read = _look.get()
+    if read is None:
+        read = {}
+    if user.pk not in read:
+        read.update(held_by_many([user.pk]))
+    found = read[user.pk]
     return found if user.token is None else within_token(found, user.token)
 
 

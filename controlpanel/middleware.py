@@ -11,7 +11,7 @@ from django.template.loader import render_to_string
 from django.urls import reverse
 
 from access import noted
-from access.authorize import Forbidden, ProofNeeded
+from access.authorize import Forbidden, ProofNeeded, one_look
 from access.models import User
 from access.requests import SignedOut, actor_of
 from access.sessions import note_seen
@@ -51,6 +51,18 @@ def told_to_browsers(get_response: GetResponse) -> GetResponse:
         response.headers.setdefault("Permissions-Policy", PERMISSIONS)
         response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
         return response
+
+    return middleware
+
+
+def one_look_at_rights(get_response: GetResponse) -> GetResponse:
+    """A page asks some ten times what its viewer may do. What changes something asks anew."""
+
+    def middleware(request: HttpRequest) -> HttpResponse:
+        if request.method not in ("GET", "HEAD"):
+            return get_response(request)
+        with one_look():
+            return get_response(request)
 
     return middleware
 

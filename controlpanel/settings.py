@@ -61,6 +61,7 @@ MIDDLEWARE = [
     "controlpanel.middleware.told_to_browsers",
     "django_htmx.middleware.HtmxMiddleware",
     "allauth.account.middleware.AccountMiddleware",
+    "controlpanel.middleware.one_look_at_rights",
     "controlpanel.middleware.failures_in_words",
 ]
 

@@ -21,6 +21,7 @@ from access.authorize import (
     authorize,
     grants_of,
     may,
+    one_look,
     visible_scopes,
 )
 from access.models import ApiToken, AuditEntry, Grant, SignInLink, User
@@ -127,6 +128,18 @@ def test_a_right_ends_with_its_grant_and_with_its_user(user: User) -> None:
     assert may(user, Action.SERVICE_SCALE, SHOP)
     grant.delete()
     assert not may(user, Action.SERVICE_SCALE, SHOP)
+
+
+def test_one_look_reads_a_persons_rights_once_and_the_next_anew(
+    user: User, django_assert_num_queries: Any
+) -> None:
+    grant = Grant.objects.create(user=user, role=Role.OPERATOR)
+    with one_look():
+        with django_assert_num_queries(1):
+            assert may(user, Action.SERVICE_SCALE) and may(user, Action.SERVICE_VIEW)
+        Grant.objects.filter(pk=grant.pk).delete()
+        assert may(user, Action.SERVICE_VIEW)
+    assert not may(user, Action.SERVICE_VIEW)
 
 
 def test_grants_add_up_by_scope(user: User) -> None:
