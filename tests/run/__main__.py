@@ -8,15 +8,12 @@ import argparse
 import os
 import subprocess
 import sys
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
 
 from lab import system
-from tests.run.execute import execute
+from tests.run.execute import execute_all
 from tests.run.outcome import Outcome
-from tests.run.stages import ROOT, Stage, Suite, format_templates, stages, unclaimed_folders
+from tests.run.stages import ROOT, format_templates, stages, unclaimed_folders
 from tests.run.summary import summary
-from tests.servers.postgresql import embedded_postgresql, packaged_postgresql, packaged_programs
 
 PACKAGES = (
     "busybox-static", "chromium", "docker.io", "fonts-dejavu-core", "iproute2", "iptables",
@@ -35,34 +32,13 @@ def main() -> int:
     if not arguments.stages:
         system.provide(*PACKAGES)
     chosen = [known[name] for name in arguments.stages] or list(known.values())
-    outcomes = run_stages(chosen)
+    outcomes = execute_all(chosen)
     if not arguments.stages and (unclaimed := unclaimed_folders()):
         print("No stage runs the tests in", *unclaimed)
         outcomes["unclaimed"] = Outcome(failed=len(unclaimed))
     lines, well = summary(outcomes, ci=os.environ.get("CI", "").lower() in ("1", "true"))
     print("\n".join(lines), flush=True)
     return 0 if well else 1
-
-
-def run_stages(chosen: list[Stage]) -> dict[str, Outcome]:
-    outcomes: dict[str, Outcome] = {}
-    with databases(chosen) as urls:
-        for number, stage in enumerate(chosen, 1):
-            print(f"[{number}/{len(chosen)}] {stage.name}", flush=True)
-            outcomes[stage.name] = execute(stage, urls)
-    return outcomes
-
-
-@contextmanager
-def databases(chosen: list[Stage]) -> Iterator[dict[bool, str]]:
-    """The URLs of the PostgreSQL servers that the stages need, by whether it is the system's."""
-    programs = packaged_programs()
-    with ExitStack() as servers:
-        urls = {False: servers.enter_context(embedded_postgresql())}
-        urls[True] = urls[False]
-        if programs and any(isinstance(stage, Suite) and stage.packaged for stage in chosen):
-            urls[True] = servers.enter_context(packaged_postgresql(programs))
-        yield urls
 
 
 if __name__ == "__main__":

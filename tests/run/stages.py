@@ -1,4 +1,4 @@
-"""The stages, in the order in which they run: quick ones first."""
+"""The stages, in the order in which they begin: quick ones first, then the longest."""
 
 import secrets
 import sys
@@ -26,18 +26,21 @@ class Tool:
     name: str
     commands: tuple[tuple[str, ...], ...]
     environment: Mapping[str, str] = field(default_factory=dict)
+    alone: bool = True
 
 
 @dataclass(frozen=True)
 class Suite:
     """Folders of tests for one run of pytest, with a PostgreSQL in DATABASE_URL.
 
-    `packaged` asks for the system's PostgreSQL instead of the wheel's. `newer_engine` runs the
-    tests of real engines alone, on one of this major version instead of the machine's own.
+    `alone`: nothing runs beside it, because it takes the whole machine. `packaged` asks for the
+    system's PostgreSQL instead of the wheel's. `newer_engine` runs the tests of real engines and
+    no others, on one of this major version instead of the machine's own.
     """
 
     name: str
     folders: tuple[str, ...]
+    alone: bool = False
     packaged: bool = False
     newer_engine: int | None = None
 
@@ -76,14 +79,14 @@ def stages() -> tuple[Stage, ...]:
         Tool("migrations", ((*MANAGE, "makemigrations", "--check", "--dry-run"),)),
         Tool("deployment", ((*MANAGE, "check", "--deploy", "--fail-level", "WARNING"),),
              PRODUCTION),
+        Suite("integration", ("tests/integration",), packaged=True),
         Suite("unit", ("tests/unit",)),
-        Suite("commands", ("tests/supervisor", "tests/run")),
+        Suite("browser", ("tests/browser",)),
         Suite("contract", ("tests/contract", "tests/simulator")),
         Suite("engine-28", ("tests/contract", "tests/integration/test_lossless.py"),
               newer_engine=28),
-        Suite("integration", ("tests/integration",), packaged=True),
-        Suite("browser", ("tests/browser",)),
-        Suite("lab", ("tests/lab",)),
+        Suite("commands", ("tests/supervisor", "tests/run")),
+        Suite("lab", ("tests/lab",), alone=True),
     )  # fmt: skip
 
 

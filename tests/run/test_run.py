@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.run.execute import execute_all
 from tests.run.outcome import Outcome, Skip, read_report
-from tests.run.stages import ROOT, unclaimed_folders
+from tests.run.stages import ROOT, Tool, unclaimed_folders
 from tests.run.summary import summary
 
 TOTALS = re.compile(r"\d+ passed, \d+ failed, \d+ skipped")
@@ -77,6 +78,44 @@ def test_one_failure_fails_the_whole(ci: bool) -> None:
     lines, well = summary({"unit": Outcome(passed=9), "types": Outcome(failed=1)}, ci=ci)
     assert TOTALS.fullmatch(lines[-1])
     assert not well
+
+
+def meeting(place: Path, one: str, other: str) -> Tool:
+    """It leaves its name, and ends well once it has seen the other's."""
+    source = (
+        "import pathlib, sys, time; place, one, other = pathlib.Path(sys.argv[1]), *sys.argv[2:]\n"
+        "(place / one).touch(); ends = time.monotonic() + 20\n"
+        "while not (place / other).exists(): time.sleep(0.05); assert time.monotonic() < ends"
+    )
+    command = (sys.executable, "-c", source, str(place), one, other)
+    return Tool(one, (command,), alone=False)
+
+
+def leaving_alone(place: Path, count: int) -> Tool:
+    """It ends well if just so many have left their names before it began."""
+    source = (
+        "import pathlib, sys\n"
+        "assert len(list(pathlib.Path(sys.argv[1]).iterdir())) == int(sys.argv[2])"
+    )
+    return Tool(f"after {count}", ((sys.executable, "-c", source, str(place), str(count)),))
+
+
+def test_neighbours_run_side_by_side_and_what_stands_alone_does_not(tmp_path: Path) -> None:
+    stages = [
+        leaving_alone(tmp_path, 0),
+        meeting(tmp_path, "one", "other"),
+        meeting(tmp_path, "other", "one"),
+        leaving_alone(tmp_path, 2),
+    ]
+    outcomes = execute_all(stages)
+    assert list(outcomes) == ["after 0", "one", "other", "after 2"]
+    assert [outcome.failed for outcome in outcomes.values()] == [0, 0, 0, 0]
+
+
+def test_what_a_failed_stage_said_is_printed(capsys: pytest.CaptureFixture[str]) -> None:
+    outcomes = execute_all([Tool("broken", ((sys.executable, "-c", "exit('no such thing')"),))])
+    assert outcomes["broken"].failed == 1
+    assert "no such thing" in capsys.readouterr().out
 
 
 def test_no_folder_of_tests_is_forgotten(tmp_path: Path) -> None:
