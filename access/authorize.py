@@ -9,7 +9,8 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass
 
-from django.db.models import F, Q, QuerySet
+from django.db import connection
+from django.db.models import Q, QuerySet
 from django.db.models.functions import Now
 
 from access.models import ApiToken, Grant, User
@@ -100,19 +101,30 @@ def live_grants() -> QuerySet[Grant]:
     return Grant.objects.filter(Q(expires_at=None) | Q(expires_at__gt=Now()))
 
 
-def _grants_by_user(users: Iterable[int]) -> Iterable[tuple[int, Grant]]:
-    """Each user with their own grants and those of their groups; none of who is disabled."""
-    own = live_grants().filter(user__in=users, user__is_active=True).annotate(holder=F("user"))
-    of_groups = live_grants().filter(group__user__in=users, group__user__is_active=True)
-    found = own.union(of_groups.annotate(holder=F("group__user")), all=True)
-    return [(grant.holder, grant) for grant in found]
+# Asked several times a request, so it is written out: Django takes longer to build it than
+# PostgreSQL to answer. Each user with their own grants and those of their groups.
+_HELD = """
+    SELECT held.holder, g.role, g.break_glass_id, g.cluster, g.stack, g.most_replicas
+    FROM (
+        SELECT id AS grant_id, user_id AS holder FROM access_grant WHERE user_id = ANY(%(users)s)
+        UNION ALL
+        SELECT g.id, member.user_id FROM access_grant AS g
+        JOIN access_user_groups AS member USING (group_id) WHERE member.user_id = ANY(%(users)s)
+    ) AS held
+    JOIN access_grant AS g ON g.id = held.grant_id
+    JOIN access_user AS person ON person.id = held.holder AND person.is_active
+    WHERE g.expires_at IS NULL OR g.expires_at > statement_timestamp()
+"""
 
 
 def held_by_many(users: Iterable[int]) -> dict[int, list[Held]]:
-    """What each of the users holds, in one query."""
+    """What each of the users holds, in one query; nothing for who is disabled."""
     held: dict[int, list[Held]] = {user: [] for user in users}
-    for user, grant in _grants_by_user(held):
-        held[user].append(Held(actions_of(grant), grant.scope, grant.most_replicas))
+    with connection.cursor() as cursor:
+        cursor.execute(_HELD, {"users": list(held)})
+        for user, role, break_glass, cluster, stack, most_replicas in cursor.fetchall():
+            actions = EMERGENCY if break_glass else ALLOWED[Role(role)]
+            held[user].append(Held(actions, Scope(cluster, stack), most_replicas))
     return held
 
 

@@ -1,7 +1,7 @@
 """Record numbered changes, read those since a number, and drop the old."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 from django.db import connection, transaction
 
@@ -36,32 +36,31 @@ def record(touched: Iterable[Touched]) -> int:
         raise transaction.TransactionManagementError("record() needs the transaction of the change")
     if len(rows) > MOST_AT_ONCE:
         rows = [Touched(cluster, "reset", cluster) for cluster in sorted({r.cluster for r in rows})]
-    last = _take_numbers(len(rows))
-    first = last - len(rows) + 1
-    Change.objects.bulk_create(
-        Change(
-            sequence=first + i,
-            cluster=r.cluster,
-            noun=r.noun,
-            key=r.key,
-            parent=r.parent,
-            stack=r.stack,
-        )
-        for i, r in enumerate(rows)
-    )
     with connection.cursor() as cursor:
-        cursor.execute("SELECT pg_notify(%s, %s)", [CHANNEL, str(last)])
-    return last
-
-
-def _take_numbers(count: int) -> int:
-    with connection.cursor() as cursor:
-        cursor.execute(
-            "INSERT INTO live_counter (id, last) VALUES (1, %s)"
-            " ON CONFLICT (id) DO UPDATE SET last = live_counter.last + %s RETURNING last",
-            [count, count],
-        )
+        cursor.execute(_RECORD, {"count": len(rows), "channel": CHANNEL, **_columns(rows)})
         return int(cursor.fetchone()[0])
+
+
+# One statement takes the numbers, writes the changes and announces the last: the counter's row is
+# locked for as short as can be.
+_RECORD = """
+    WITH counter AS (
+        INSERT INTO live_counter (id, last) VALUES (1, %(count)s)
+        ON CONFLICT (id) DO UPDATE SET last = live_counter.last + %(count)s RETURNING last
+    ), written AS (
+        INSERT INTO live_change (sequence, cluster, noun, key, parent, stack, at)
+        SELECT last - %(count)s + place, cluster, noun, key, parent, stack, clock_timestamp()
+        FROM counter, unnest(
+            %(cluster)s::text[], %(noun)s::text[], %(key)s::text[], %(parent)s::text[],
+            %(stack)s::text[]
+        ) WITH ORDINALITY AS touched (cluster, noun, key, parent, stack, place)
+    )
+    SELECT last, pg_notify(%(channel)s, last::text) FROM counter
+"""
+
+
+def _columns(rows: list[Touched]) -> dict[str, list[str]]:
+    return {f.name: [getattr(row, f.name) for row in rows] for f in fields(Touched)}
 
 
 def current() -> int:
@@ -74,13 +73,27 @@ def since(sequence: int) -> list[Touched] | None:
 
     It reaches back less far, or the number is of another log: the database was restored.
     """
-    last = current()  # before the rows: what is committed in between is no gap
-    rows = list(Change.objects.filter(sequence__gt=sequence)[: KEEP + 1])
+    with connection.cursor() as cursor:
+        cursor.execute(_SINCE, [sequence, KEEP + 1])
+        found = cursor.fetchall()
+    last = found[0][0] if found else 0
+    rows = [row for row in found if row[1] is not None]
     if not rows:
         return [] if last == sequence else None
-    if rows[0].sequence != sequence + 1 or len(rows) > KEEP:
+    if rows[0][1] != sequence + 1 or len(rows) > KEEP:
         return None
-    return [Touched(r.cluster, r.noun, r.key, r.parent, r.stack) for r in rows]
+    return [Touched(*row[2:]) for row in rows]
+
+
+# The counter stands first: one statement sees one moment, so nothing is committed in between.
+_SINCE = """
+    SELECT counter.last, change.sequence, cluster, noun, key, parent, stack
+    FROM live_counter AS counter
+    LEFT JOIN live_change AS change ON change.sequence > %s
+    WHERE counter.id = 1
+    ORDER BY change.sequence
+    LIMIT %s
+"""
 
 
 def prune() -> int:
