@@ -14,6 +14,7 @@ from uuid import UUID
 from django.template.loader import render_to_string
 
 from access import alarms
+from access.authorize import one_look
 from access.models import User
 from clusters import contexts, selectors
 from clusters.contexts import Context
@@ -33,7 +34,8 @@ def render(user: User, topic: str, touched: Changes) -> Fragments:
     if name not in _TOPICS:
         return {}
     try:
-        return _TOPICS[name](user, argument, touched)
+        with one_look():
+            return _TOPICS[name](user, argument, touched)
     except NotFound:
         return {}
 

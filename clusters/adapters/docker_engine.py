@@ -6,6 +6,7 @@ docker-py's own service methods rebuild specs and lose fields, so none of them i
 import json
 import ssl
 import threading
+import time
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from functools import partial
@@ -42,6 +43,7 @@ WITHOUT_LEADER = (
     "code = Unavailable", "code = Aborted", "code = Canceled", "leader status",
 )  # fmt: skip
 OLDEST_API = (1, 40)  # Engine 19.03: the first with jobs' neighbours and ServiceStatus filters
+JUST_NOW = 0.5  # seconds
 Answer = TypeVar("Answer")
 
 
@@ -58,6 +60,7 @@ class DockerEngine:
             if address.startswith("ssh://")
         }
         self._errors: dict[str, str] = {}
+        self._answered: dict[str, float] = {}  # when each answered last, on the monotonic clock
         self._files = tls.TLSFiles(connection.tls) if connection.tls else None
         self._lock = threading.Lock()
 
@@ -144,7 +147,13 @@ class DockerEngine:
         return str(self._told(address, lambda: _request(client, "POST", "/swarm/init", {}, body)))
 
     def _first_good(self) -> tuple[str, docker.APIClient]:
-        """An address that answers a ping now: a write must not be tried at one after another."""
+        """An address that answers now: a write must not be tried at one after another.
+
+        One that answered this moment need not be asked again.
+        """
+        address = self._order[0]
+        if time.monotonic() - self._answered.get(address, -JUST_NOW) < JUST_NOW:
+            return address, self._client(address)
         return self._any_address(_ping)
 
     # --- Addresses -------------------------------------------------------------------------------
@@ -175,9 +184,11 @@ class DockerEngine:
             told = error
         else:
             self._errors.pop(address, None)
+            self._answered[address] = time.monotonic()
             return answer
         if isinstance(told, (EngineUnreachable, NoLeader)):
             self._errors[address] = str(told)
+            self._answered.pop(address, None)
         if isinstance(told, EngineUnreachable):
             self._forget(address)
         raise told

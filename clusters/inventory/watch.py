@@ -104,12 +104,13 @@ class Watch:
     # --- Looking ---------------------------------------------------------------------------------
 
     def _look_around(self) -> None:
+        self._look_at_hot()  # first: somebody may be looking on
         self._if_due("nodes", self._look_at_nodes)
         self._if_due("networks", self._look_at_networks)
         self._if_due("secrets", self._look_at_secrets)
         self._if_due("configs", self._look_at_configs)
         self._if_due("probe", self._probe)
-        self._look_at_hot()
+        self._look_at_hot()  # what these have found
         self._if_due("compare", self._compare)
         self._if_due("sweep", self._sweep)
 
