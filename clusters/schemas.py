@@ -11,7 +11,7 @@ from access.paging import Paging
 from clusters.changes import Content, NewObject
 from clusters.models import Cluster, Operation
 from clusters.readings import Health
-from clusters.selectors import SORTS
+from clusters.selectors.services import SORTS
 
 SORT = f"^-?({'|'.join(SORTS)})$"
 OperationState = Literal[("active", *Operation.State.values)]  # type: ignore[valid-type]
