@@ -15,7 +15,8 @@ from clusters.models import Operation, Service
 from clusters.operations.requests import preview
 from clusters.operations.requests import request as request_change
 from clusters.problems import Conflict, Invalid
-from clusters.schemas import DryRun, OperationRow, Preview
+from clusters.schemas.changes import DryRun, Preview
+from clusters.schemas.operations import OperationRow
 from clusters.tasks import wake
 
 router = Router(tags=["Changes of a service"])

@@ -13,7 +13,8 @@ from clusters.api.answers import accepted, actor_of, address_of
 from clusters.operations.clusters import register_cluster
 from clusters.operations.requests import request_swarm_init
 from clusters.registration import NewCluster, NewSwarm
-from clusters.schemas import ClusterDetail, ClusterRow, OperationRow
+from clusters.schemas.clusters import ClusterDetail, ClusterRow
+from clusters.schemas.operations import OperationRow
 from clusters.selectors.clusters import cluster_seen_by, cluster_summary, clusters_seen_by
 from clusters.selectors.nodes import networks_of, nodes_of
 from clusters.selectors.stacks import stacks_of

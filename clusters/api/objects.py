@@ -15,7 +15,8 @@ from clusters.models import Cluster, Config, Secret
 from clusters.operations import making, rotations
 from clusters.ports import Noun
 from clusters.problems import Invalid
-from clusters.schemas import DryRun, ObjectFilter
+from clusters.schemas.changes import DryRun
+from clusters.schemas.objects import ObjectFilter
 from clusters.selectors.clusters import cluster_seen_by
 from clusters.selectors.objects import object_seen_by, objects_seen_by
 from clusters.selectors.usage import Usage, usage

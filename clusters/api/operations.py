@@ -15,7 +15,13 @@ from clusters.api.answers import accepted, actor_of
 from clusters.models import Operation
 from clusters.operations import approvals
 from clusters.operations.requests import request_cancel
-from clusters.schemas import Cancel, Decision, OperationDetail, OperationFilter, OperationRow
+from clusters.schemas.operations import (
+    Cancel,
+    Decision,
+    OperationDetail,
+    OperationFilter,
+    OperationRow,
+)
 from clusters.selectors.operations import operation_list, operation_seen_by
 from clusters.tasks import wake
 

@@ -19,7 +19,8 @@ from clusters.engines import streams_for
 from clusters.logs.history import history
 from clusters.logs.lines import Batch
 from clusters.logs.sources import Picture, look
-from clusters.schemas import LogFilter, Service, ServiceFilter, ServiceRow
+from clusters.schemas.logs import LogFilter
+from clusters.schemas.services import Service, ServiceFilter, ServiceRow
 from clusters.selectors.clusters import cluster_seen_by
 from clusters.selectors.services import ServiceQuery, service_page
 from clusters.sensitive import note_env
