@@ -6,7 +6,7 @@ sent after the commit, and the sweep repeats it if it is lost.
 
 from dataclasses import dataclass, field
 
-from django.db import IntegrityError, models, transaction
+from django.db import IntegrityError, transaction
 
 from access import audit
 from access.authorize import Actor, Forbidden, authorize, most_replicas
@@ -21,6 +21,7 @@ from clusters.operations.holding import busy, refuse_if_held
 from clusters.ports import Raw
 from clusters.problems import Clash, Conflict, Invalid
 from clusters.readings import Health
+from clusters.selectors.revisions import revisions_of
 from clusters.specs import Difference
 
 S = Operation.State
@@ -208,11 +209,6 @@ def released(service: Service) -> Raw:
     return {**spec, "UpdateConfig": config} if config else spec
 
 
-def revisions_of(service: Service) -> models.QuerySet[Revision]:
-    """The kept specs of the service, newest first."""
-    return Revision.objects.filter(cluster=service.cluster, service_engine_id=service.engine_id)
-
-
 def _revision_spec(service: Service, change: Rollback) -> Raw:
     led = _rotations_of(service)
     revision = _revision(service, change.revision, led)
@@ -256,7 +252,7 @@ def _revision(service: Service, number: int | None, led: list[Operation]) -> Rev
         return revision
     others = [
         (r, spec)
-        for r in found.select_related("operation")
+        for r in found
         if not (r.operation and r.operation.state in (S.FAILED, S.ROLLED_BACK))
         and specs.spec_hash(spec := _with_present_versions(r.spec, led))
         != specs.spec_hash(service.spec)
