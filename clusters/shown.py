@@ -18,7 +18,7 @@ from clusters.models import (
     SwarmTask,
 )
 from clusters.operations import rotations
-from clusters.operations.requests import Preview
+from clusters.operations.previews import Preview
 from clusters.selectors.clusters import ClusterSummary
 from clusters.selectors.objects import family
 from clusters.selectors.revisions import revisions_of, shown_spec

@@ -17,8 +17,7 @@ from clusters import specs
 from clusters.inventory import revisions
 from clusters.models import Cluster, Operation
 from clusters.operations import approvals, cancelling, following, lease, rotating
-from clusters.operations.requests import ACTIONS
-from clusters.operations.rights import may_still
+from clusters.operations.rights import ACTIONS, may_still
 from clusters.operations.steps import noted
 from clusters.ports import (
     Engine,

@@ -18,7 +18,8 @@ from access.policy import Scope
 from clusters import specs
 from clusters.models import Config, Operation, Secret, Service
 from clusters.operations import lease, making
-from clusters.operations.requests import Wake, by_key, write_down
+from clusters.operations.announcing import Wake
+from clusters.operations.requests import by_key, write_down
 from clusters.ports import Engine, EngineError, Noun, Raw, Refused
 from clusters.problems import Invalid
 from clusters.readings import Health

@@ -17,7 +17,7 @@ from access.policy import Action, Scope
 from access.words import said
 from clusters import specs, units
 from clusters.models import MODELS, Cluster, Config, Operation, Secret, Service
-from clusters.operations.requests import ACTIONS
+from clusters.operations.rights import ACTIONS
 from clusters.ports import Noun
 from clusters.readings import STACK_LABEL
 from clusters.selectors.objects import nouns_seen_by

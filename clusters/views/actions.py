@@ -21,8 +21,9 @@ from clusters.changes import Restart, Resume, ServiceChange
 from clusters.forms import services as forms
 from clusters.forms.update import UpdateForm
 from clusters.models import Operation, Service
-from clusters.operations.requests import ACTIONS, Preview, preview
+from clusters.operations.previews import Preview, preview
 from clusters.operations.requests import request as request_change
+from clusters.operations.rights import ACTIONS
 from clusters.problems import Busy, Conflict, Invalid
 from clusters.selectors.operations import operations_seen_by
 from clusters.sensitive import note_env

@@ -17,7 +17,8 @@ from clusters.changes import Resume, ServiceChange
 from clusters.forms.services import change_of
 from clusters.models import Operation, Service
 from clusters.operations import approvals
-from clusters.operations.requests import preview, request_cancel
+from clusters.operations.previews import preview
+from clusters.operations.requests import request_cancel
 from clusters.problems import Busy, Conflict, Invalid
 from clusters.readings import Health
 from clusters.selectors.clusters import clusters_seen_by

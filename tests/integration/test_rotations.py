@@ -16,7 +16,7 @@ from clusters.changes import Rollback, Scale, Update
 from clusters.models import KeptSecret, Operation, Revision, Service
 from clusters.operations import approvals, making, rotating, rotations
 from clusters.operations.carry_out import advance
-from clusters.operations.requests import preview
+from clusters.operations.previews import preview
 from clusters.ports import EngineUnreachable, Noun, Raw, Refused
 from clusters.problems import Busy, Invalid
 from clusters.specs import references
