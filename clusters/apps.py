@@ -6,6 +6,6 @@ class ClustersConfig(AppConfig):
 
     def ready(self) -> None:
         from access.places import ask_of  # noqa: PLC0415
-        from clusters.selectors import places  # noqa: PLC0415  # models are there only now
+        from clusters.selectors.scopes import places  # noqa: PLC0415  # models are there only now
 
         ask_of(places)

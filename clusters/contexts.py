@@ -8,7 +8,7 @@ from typing import Any
 
 from access.authorize import allowed, allowed_by, grants_of
 from access.models import User
-from clusters import selectors, specs
+from clusters import specs
 from clusters.models import (
     Approval,
     Cluster,
@@ -21,6 +21,15 @@ from clusters.models import (
 )
 from clusters.operations import approvals
 from clusters.ports import Noun
+from clusters.selectors.clusters import cluster_summary
+from clusters.selectors.clusters import freshness as freshness_of
+from clusters.selectors.objects import family, kept_secrets, objects_seen_by, rotation_of, successor
+from clusters.selectors.operations import awaiting, operation_list
+from clusters.selectors.operations import tray as in_tray
+from clusters.selectors.revisions import revisions_of
+from clusters.selectors.services import service_health, services_seen_by
+from clusters.selectors.tasks import task_matrix as slots_of
+from clusters.selectors.usage import Usage, consumers_of, usage
 
 Context = dict[str, Any]
 _ENDED_BADLY = (Operation.State.FAILED, Operation.State.ROLLED_BACK)
@@ -40,23 +49,23 @@ def service_rows(user: User, services: list[Service]) -> list[Context]:
 
 
 def service_totals(user: User, cluster: Cluster) -> Context:
-    by_health = selectors.service_health(user, cluster)
+    by_health = service_health(user, cluster)
     return {"cluster": cluster, "by_health": by_health, "total": sum(by_health.values())}
 
 
 def service_head(user: User, service: Service) -> Context:
     """`ended` is the newest operation if it tells why the rollout stands still or went back."""
-    newest = selectors.operation_list(user, service=service).first()
+    newest = operation_list(user, service=service).first()
     active = newest if newest and newest.active else None
     ended = newest if newest and newest.state in _telling(service) else None
     return {
         "service": service,
         "cluster": service.cluster,
         "may": allowed(user, service.scope),
-        "freshness": selectors.freshness(service.cluster),
+        "freshness": freshness_of(service.cluster),
         "active": active,
         "ended": ended,
-        "awaiting": list(selectors.awaiting(service)),
+        "awaiting": list(awaiting(service)),
     }
 
 
@@ -69,21 +78,21 @@ def _telling(service: Service) -> tuple[Operation.State, ...]:
 
 
 def task_matrix(service: Service) -> Context:
-    return {"service": service, "slots": selectors.task_matrix(service)}
+    return {"service": service, "slots": slots_of(service)}
 
 
 def task_list(service: Service) -> Context:
-    return {"service": service, "slots": selectors.task_matrix(service)}
+    return {"service": service, "slots": slots_of(service)}
 
 
 def service_operations(user: User, service: Service) -> Context:
-    operations = selectors.operation_list(user, service=service)
+    operations = operation_list(user, service=service)
     return {"service": service, "operations": list(operations[:50])}
 
 
 def revisions(user: User, service: Service) -> Context:
     """Each revision with its differences to the present spec: what a rollback to it would undo."""
-    kept = list(selectors.revisions_of(service)[:50])
+    kept = list(revisions_of(service)[:50])
     return {
         "service": service,
         "may": allowed(user, service.scope),
@@ -106,38 +115,38 @@ def _revision(service: Service, revision: Revision) -> Context:
 
 def object_rows(user: User, cluster: Cluster, noun: Noun) -> list[Context]:
     """Every row that the user sees, for one reading of their grants and of the services."""
-    grants, used = grants_of(user), selectors.usage(user, cluster, noun)
+    grants, used = grants_of(user), usage(user, cluster, noun)
     active = _rotating(user, cluster)
     return [
         {
             "object": found,
-            "used": used.get(found.engine_id, selectors.Usage()),
+            "used": used.get(found.engine_id, Usage()),
             "may": allowed_by(grants, found.scope),
             "rotation": active.get(f"{noun}:{found.engine_id}"),
         }
-        for found in selectors.objects_seen_by(user, cluster, noun)
+        for found in objects_seen_by(user, cluster, noun)
     ]
 
 
 def _rotating(user: User, cluster: Cluster) -> dict[str, Operation]:
-    under_way = selectors.operation_list(user, state="active", cluster=cluster.name)
+    under_way = operation_list(user, state="active", cluster=cluster.name)
     return {operation.target_id: operation for operation in under_way}
 
 
 def object_details(user: User, found: Secret | Config) -> Context:
     """`rotation` is the newest: under way, or ended badly. `hidden`: consumers one may not see."""
-    consumers = list(selectors.consumers_of(found))
-    seen = set(selectors.services_seen_by(user, found.cluster).values_list("pk", flat=True))
-    newest = selectors.rotation_of(user, found)
+    consumers = list(consumers_of(found))
+    seen = set(services_seen_by(user, found.cluster).values_list("pk", flat=True))
+    newest = rotation_of(user, found)
     telling = newest and (newest.active or newest.state in (*_ENDED_BADLY, "cancelled"))
     return {
         "object": found,
         "cluster": found.cluster,
         "may": allowed(user, found.scope),
-        "freshness": selectors.freshness(found.cluster),
+        "freshness": freshness_of(found.cluster),
         "consumers": [_consumer(service, found) for service in consumers if service.pk in seen],
         "hidden": sum(service.pk not in seen for service in consumers),
-        "versions": selectors.family(user, found),
+        "versions": family(user, found),
         "rotation": newest if telling else None,
         "labels": {k: v for k, v in found.labels.items() if not k.startswith("io.pilothouse.")},
     }
@@ -164,7 +173,7 @@ def rollout(spec: dict[str, Any]) -> Context:
 
 
 def object_gone(user: User, cluster: Cluster, noun: Noun, engine_id: str) -> Context:
-    name = selectors.successor(user, cluster, noun, engine_id)
+    name = successor(user, cluster, noun, engine_id)
     return {"cluster": cluster, "noun": noun, "successor": name}
 
 
@@ -174,7 +183,7 @@ def kept(user: User, cluster: Cluster) -> Context:
         "cluster": cluster,
         "kept": [
             {"secret": kept, "may": allowed_by(grants, kept.scope)}
-            for kept in selectors.kept_secrets(user, cluster)
+            for kept in kept_secrets(user, cluster)
         ],
     }
 
@@ -184,7 +193,7 @@ def kept(user: User, cluster: Cluster) -> Context:
 
 def cluster_head(user: User, cluster: Cluster) -> Context:
     return {
-        "summary": selectors.cluster_summary(user, cluster),
+        "summary": cluster_summary(user, cluster),
         "may": allowed(user, cluster.scope),
         "making": _making(user, cluster),
     }
@@ -194,21 +203,21 @@ def _making(user: User, cluster: Cluster) -> Operation | None:
     """The newest attempt to make a Swarm of an engine that is in none."""
     if cluster.state != Cluster.State.NOT_A_SWARM:
         return None
-    attempts = selectors.operation_list(user, cluster=cluster.name)
+    attempts = operation_list(user, cluster=cluster.name)
     return attempts.filter(kind=Operation.Kind.SWARM_INIT).first()
 
 
 def node_row(cluster: Cluster, node: Node) -> Context:
-    """`node` is one of `selectors.nodes_of`: it knows how many tasks run on it."""
+    """`node` is one of `nodes_of`: it knows how many tasks run on it."""
     return {"cluster": cluster, "node": node}
 
 
 def cluster_card(user: User, cluster: Cluster) -> Context:
-    return {"summary": selectors.cluster_summary(user, cluster)}
+    return {"summary": cluster_summary(user, cluster)}
 
 
 def freshness(cluster: Cluster) -> Context:
-    return {"cluster": cluster, "freshness": selectors.freshness(cluster)}
+    return {"cluster": cluster, "freshness": freshness_of(cluster)}
 
 
 # --- Operations ----------------------------------------------------------------------------------
@@ -239,4 +248,4 @@ def operation(user: User, operation: Operation) -> Context:
 
 
 def tray(user: User) -> Context:
-    return {"operations": selectors.tray(user)}
+    return {"operations": in_tray(user)}

@@ -16,11 +16,16 @@ from django.template.loader import render_to_string
 from access import alarms
 from access.authorize import one_look
 from access.models import User
-from clusters import contexts, selectors
+from clusters import contexts
 from clusters.contexts import Context
 from clusters.models import MODELS, Cluster, Service
 from clusters.ports import Noun
 from clusters.problems import NotFound
+from clusters.selectors.clusters import cluster_seen_by, clusters_seen_by, freshness
+from clusters.selectors.nodes import nodes_of
+from clusters.selectors.objects import object_seen_by
+from clusters.selectors.operations import operation_seen_by, operations_seen_by
+from clusters.selectors.services import service_seen_by, services_seen_by, without_specs
 from live.changes import Touched
 from live.hub import Fragments
 
@@ -53,7 +58,7 @@ def clock(topics: Iterable[str]) -> dict[str, Hashable]:
     asked = set(topics)
     names = {topic.partition(":")[2]: topic for topic in asked if topic.startswith("freshness:")}
     found = Cluster.objects.filter(name__in=names)
-    ages = ((cluster, selectors.freshness(cluster)) for cluster in found)
+    ages = ((cluster, freshness(cluster)) for cluster in found)
     states: dict[str, Hashable] = {
         names[cluster.name]: (age.fresh, age.reason) for cluster, age in ages
     }
@@ -84,13 +89,13 @@ def _services(user: User, name: str, touched: Changes) -> Fragments:
     found = _of(touched, name, "service", "operation")
     if found == []:
         return {}
-    cluster = selectors.cluster_seen_by(user, name)
+    cluster = cluster_seen_by(user, name)
     fragments = {"service-totals": _html("service_totals", contexts.service_totals(user, cluster))}
     if found is None:
         return fragments
     ids = {t.key for t in found if t.noun == "service"}
-    rows = selectors.services_seen_by(user, cluster).filter(engine_id__in=ids)
-    for context in contexts.service_rows(user, list(selectors.without_specs(rows))):
+    rows = services_seen_by(user, cluster).filter(engine_id__in=ids)
+    for context in contexts.service_rows(user, list(without_specs(rows))):
         key = context["service"].engine_id
         ids.discard(key)
         fragments[f"service-{key}"] = _html("service_row", context)
@@ -101,7 +106,7 @@ def _services(user: User, name: str, touched: Changes) -> Fragments:
 
 def _hidden(user: User, cluster: str) -> bool:
     """Whether there is such a cluster, and the user may not know of it."""
-    seen = selectors.clusters_seen_by(user).filter(name=cluster).exists()
+    seen = clusters_seen_by(user).filter(name=cluster).exists()
     return not seen and Cluster.objects.filter(name=cluster).exists()
 
 
@@ -120,7 +125,7 @@ def _service(user: User, argument: str, touched: Changes) -> Fragments:
         if not found:
             return {}
     try:
-        service = selectors.service_seen_by(user, selectors.cluster_seen_by(user, name), service_id)
+        service = service_seen_by(user, cluster_seen_by(user, name), service_id)
     except NotFound:
         if _hidden(user, name) or _there(Service.objects.filter(cluster__name=name), {service_id}):
             return {}
@@ -149,11 +154,11 @@ def _cluster(user: User, name: str, touched: Changes) -> Fragments:
     found = _of(touched, name, "cluster", "node", "service", "operation")
     if found == []:
         return {}
-    cluster = selectors.cluster_seen_by(user, name)
+    cluster = cluster_seen_by(user, name)
     fragments = {"cluster-head": _html("cluster_head", contexts.cluster_head(user, cluster))}
     moved = {t.key for t in found or () if t.noun == "node"}
     if moved:
-        for node in selectors.nodes_of(cluster):
+        for node in nodes_of(cluster):
             if node.engine_id in moved:
                 moved.discard(node.engine_id)
                 fragments[f"node-{node.engine_id}"] = _html(
@@ -167,7 +172,7 @@ def _freshness(user: User, name: str, touched: Changes) -> Fragments:
     if _of(touched, name, "cluster") == []:
         return {}
     try:
-        context = contexts.freshness(selectors.cluster_seen_by(user, name))
+        context = contexts.freshness(cluster_seen_by(user, name))
     except NotFound:
         if _hidden(user, name):
             return {}  # who lost the right to see it is told by the end of their socket
@@ -178,7 +183,7 @@ def _freshness(user: User, name: str, touched: Changes) -> Fragments:
 def _overview(user: User, _: str, touched: Changes) -> Fragments:
     names = {t.cluster for t in touched if t.noun != "task"} if touched is not None else None
     fragments = {}
-    for cluster in selectors.clusters_seen_by(user):
+    for cluster in clusters_seen_by(user):
         if names is None or cluster.name in names:
             card = _html("cluster_card", contexts.cluster_card(user, cluster))
             fragments[f"cluster-{cluster.name}"] = card
@@ -190,7 +195,7 @@ def _operation_ids(touched: Changes) -> set[str]:
 
 
 def _operations(user: User, _: str, touched: Changes) -> Fragments:
-    found = selectors.operations_seen_by(user).filter(pk__in=_operation_ids(touched))
+    found = operations_seen_by(user).filter(pk__in=_operation_ids(touched))
     rows = contexts.operation_rows(user, list(found))
     return {f"operation-{row['operation'].pk}": _html("operation_row", row) for row in rows}
 
@@ -198,7 +203,7 @@ def _operations(user: User, _: str, touched: Changes) -> Fragments:
 def _operation(user: User, operation_id: str, touched: Changes) -> Fragments:
     if touched is not None and operation_id not in _operation_ids(touched):
         return {}
-    operation = selectors.operation_seen_by(user, UUID(operation_id))
+    operation = operation_seen_by(user, UUID(operation_id))
     return {"operation": _html("operation", contexts.operation(user, operation))}
 
 
@@ -222,7 +227,7 @@ def _objects(user: User, argument: str, touched: Changes) -> Fragments:
     found = _of(touched, name, noun, "operation", "kept")
     if found == []:
         return {}
-    cluster = selectors.cluster_seen_by(user, name)
+    cluster = cluster_seen_by(user, name)
     ids = {
         t.parent.removeprefix(f"{noun}:") if t.noun == "operation" else t.key for t in found or ()
     }
@@ -248,9 +253,9 @@ def _object(user: User, argument: str, touched: Changes) -> Fragments:
     found = _of(touched, name, noun, "operation", "service")
     if found == []:
         return {}
-    cluster = selectors.cluster_seen_by(user, name)
+    cluster = cluster_seen_by(user, name)
     try:
-        shown = selectors.object_seen_by(user, cluster, noun, object_id)
+        shown = object_seen_by(user, cluster, noun, object_id)
     except NotFound:
         if _there(MODELS[noun].objects.filter(cluster=cluster), {object_id}):
             return {}

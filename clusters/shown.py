@@ -18,19 +18,13 @@ from clusters.models import (
     SwarmTask,
 )
 from clusters.operations import rotations
-from clusters.operations.requests import Preview
-from clusters.selectors import (
-    Cell,
-    ClusterSummary,
-    StackSummary,
-    Usage,
-    consumers_of,
-    family,
-    revisions_of,
-    shown_spec,
-    task_matrix,
-    usage,
-)
+from clusters.operations.previews import Preview
+from clusters.selectors.clusters import ClusterSummary
+from clusters.selectors.objects import family
+from clusters.selectors.revisions import revisions_of, shown_spec
+from clusters.selectors.stacks import StackSummary
+from clusters.selectors.tasks import Cell, task_matrix
+from clusters.selectors.usage import Usage, consumers_of, usage
 from clusters.specs import Difference
 
 REVISIONS = 20
@@ -63,7 +57,7 @@ def cluster(summary: ClusterSummary) -> dict[str, Any]:
 
 
 def node(row: Node) -> dict[str, Any]:
-    """`row` comes from `selectors.nodes_of`, which counts its tasks."""
+    """`row` comes from `nodes_of`, which counts its tasks."""
     names = (
         "hostname", "role", "availability", "state", "message", "address", "leader",
         "reachability", "engine_version", "platform", "cpus", "memory", "labels", "running",

@@ -8,8 +8,9 @@ from access.alarms import Alarms, alarms_of
 from access.authorize import allowed_by, grants_of, scopes_with
 from access.models import BreakGlass, User
 from access.policy import EVERYWHERE, Action, Held
-from clusters import contexts, selectors
+from clusters import contexts
 from clusters.models import Cluster
+from clusters.selectors.clusters import clusters_seen_by
 
 
 class Shell:
@@ -21,7 +22,7 @@ class Shell:
 
     @cached_property
     def clusters(self) -> list[Cluster]:
-        return list(selectors.clusters_seen_by(self.user))
+        return list(clusters_seen_by(self.user))
 
     @cached_property
     def simulated(self) -> list[Cluster]:

@@ -9,8 +9,10 @@ from django.urls import reverse
 from access.authorize import allowed_by, grants_of
 from access.models import User
 from access.policy import EVERYWHERE, Action, Held
-from clusters import selectors
 from clusters.models import Service
+from clusters.selectors.clusters import clusters_seen_by
+from clusters.selectors.objects import nouns_seen_by, objects_seen_by
+from clusters.selectors.services import services_seen_by
 
 MOST = 20
 ACTIONS = {
@@ -69,12 +71,12 @@ def _places(user: User, grants: list[Held]) -> Iterator[Entry]:
     yield from _of_access(grants)
     yield Entry("Your account", "", "page", reverse("access:account"))
     yield Entry("Your API tokens", "", "page", reverse("access:tokens-own"))
-    for cluster in selectors.clusters_seen_by(user):
+    for cluster in clusters_seen_by(user):
         name = cluster.name
         yield Entry(name, "", "cluster", reverse("clusters:cluster", args=[name]))
         services = reverse("clusters:services", args=[name])
         yield Entry(f"Services of {name}", "", "page", services)
-        for noun in selectors.nouns_seen_by(user, cluster):
+        for noun in nouns_seen_by(user, cluster):
             address = reverse(f"clusters:{noun}s", args=[name])
             yield Entry(f"{noun.title()}s of {name}", "", "page", address)
 
@@ -103,8 +105,8 @@ def _services(user: User, words: list[str]) -> list[Service]:
     found = Q()
     for word in words:
         found &= Q(name__icontains=word)
-    clusters = selectors.clusters_seen_by(user)
-    narrow = (selectors.services_seen_by(user, cluster).filter(found) for cluster in clusters)
+    clusters = clusters_seen_by(user)
+    narrow = (services_seen_by(user, cluster).filter(found) for cluster in clusters)
     rows = (services.only("name", "stack", "cluster__name")[:MOST] for services in narrow)
     return [service for group in rows for service in group][:MOST]
 
@@ -114,9 +116,9 @@ def _objects(user: User, words: list[str]) -> Iterator[Entry]:
     named = Q()
     for word in words:
         named &= Q(name__icontains=word)
-    for cluster in selectors.clusters_seen_by(user):
-        for noun in selectors.nouns_seen_by(user, cluster):
-            for found in selectors.objects_seen_by(user, cluster, noun).filter(named)[:MOST]:
+    for cluster in clusters_seen_by(user):
+        for noun in nouns_seen_by(user, cluster):
+            for found in objects_seen_by(user, cluster, noun).filter(named)[:MOST]:
                 address = reverse(f"clusters:{noun}", args=[cluster.name, found.name])
                 yield Entry(found.name, f"{noun} in {cluster.name}", noun, address)
 

@@ -8,8 +8,11 @@ from django.views.decorators.http import require_safe
 from access.authorize import allowed
 from access.declared import SIGNED_IN, needs
 from access.requests import actor_of
-from clusters import contexts, selectors
+from clusters import contexts
 from clusters.readings import Health
+from clusters.selectors.clusters import clusters_seen_by
+from clusters.selectors.operations import operation_list
+from clusters.selectors.services import services_seen_by
 from controlpanel.palette import entries
 
 TROUBLE = [Health.FAILING, Health.PENDING, Health.PAUSED]
@@ -19,11 +22,11 @@ TROUBLE = [Health.FAILING, Health.PENDING, Health.PAUSED]
 @needs(SIGNED_IN)
 def overview(request: HttpRequest) -> HttpResponse:
     user = actor_of(request).user
-    clusters = selectors.clusters_seen_by(user)
+    clusters = clusters_seen_by(user)
     troubled = (
         service
         for cluster in clusters
-        for service in selectors.services_seen_by(user, cluster)
+        for service in services_seen_by(user, cluster)
         .filter(Q(health__in=TROUBLE))
         .defer("spec", "previous_spec", "endpoint")
         .order_by("-last_error_at")[:50]
@@ -31,9 +34,7 @@ def overview(request: HttpRequest) -> HttpResponse:
     context = {
         "cards": [contexts.cluster_card(user, cluster) for cluster in clusters],
         "troubled": contexts.service_rows(user, list(troubled)),
-        "active": contexts.operation_rows(
-            user, list(selectors.operation_list(user, state="active")[:20])
-        ),
+        "active": contexts.operation_rows(user, list(operation_list(user, state="active")[:20])),
         "may": allowed(user),
     }
     return render(request, "controlpanel/overview.html", context)

@@ -8,8 +8,10 @@ from ninja import Status
 
 from access.authorize import Actor, authorize
 from access.policy import Action
-from clusters import selectors, shown
+from clusters import shown
 from clusters.models import Operation, Service
+from clusters.selectors.clusters import cluster_seen_by
+from clusters.selectors.services import service_seen_by
 
 
 def actor_of(request: HttpRequest) -> Actor:
@@ -21,8 +23,8 @@ def actor_of(request: HttpRequest) -> Actor:
 def service_of(request: HttpRequest, cluster: str, name: str) -> tuple[Service, frozenset[Action]]:
     """The service and what the actor may do there."""
     actor = actor_of(request)
-    here = selectors.cluster_seen_by(actor.user, cluster)
-    row = selectors.service_seen_by(actor.user, here, name)
+    here = cluster_seen_by(actor.user, cluster)
+    row = service_seen_by(actor.user, here, name)
     return row, authorize(actor, Action.SERVICE_VIEW, row.scope)
 
 

@@ -12,10 +12,11 @@ from clusters import shown
 from clusters.api.answers import accepted, actor_of, service_of
 from clusters.changes import Restart, Resume, Rollback, Scale, ServiceChange, Update
 from clusters.models import Operation, Service
-from clusters.operations.requests import preview
+from clusters.operations.previews import preview
 from clusters.operations.requests import request as request_change
 from clusters.problems import Conflict, Invalid
-from clusters.schemas import DryRun, OperationRow, Preview
+from clusters.schemas.changes import DryRun, Preview
+from clusters.schemas.operations import OperationRow
 from clusters.tasks import wake
 
 router = Router(tags=["Changes of a service"])

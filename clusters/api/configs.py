@@ -15,18 +15,18 @@ from clusters.api.answers import actor_of
 from clusters.api.changes import IdempotencyKey
 from clusters.models import Config
 from clusters.problems import NotFound
-from clusters.schemas import (
+from clusters.schemas.changes import DryRun
+from clusters.schemas.objects import (
     ConfigData,
     ConfigDetail,
     ConfigRow,
     Created,
-    DryRun,
     NewConfig,
     NewContent,
     ObjectFilter,
-    OperationRow,
     RotationPreview,
 )
+from clusters.schemas.operations import OperationRow
 
 router = Router(tags=["Configs"])
 CONFIG = "{slug:cluster}/configs/{str:config}"

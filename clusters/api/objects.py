@@ -7,7 +7,7 @@ from django.views.decorators.debug import sensitive_variables
 from ninja import Status
 
 from access.paging import page_of
-from clusters import selectors, shown
+from clusters import shown
 from clusters.api.answers import accepted, actor_of, address_of
 from clusters.changes import Content, NewObject
 from clusters.engines import engine_for
@@ -15,34 +15,38 @@ from clusters.models import Cluster, Config, Secret
 from clusters.operations import making, rotations
 from clusters.ports import Noun
 from clusters.problems import Invalid
-from clusters.schemas import DryRun, ObjectFilter
+from clusters.schemas.changes import DryRun
+from clusters.schemas.objects import ObjectFilter
+from clusters.selectors.clusters import cluster_seen_by
+from clusters.selectors.objects import object_seen_by, objects_seen_by
+from clusters.selectors.usage import Usage, usage
 from clusters.tasks import wake
 
 
 def cluster_of(request: HttpRequest, cluster: str, noun: Noun) -> Cluster:
     """The cluster, for who may see secrets or configs there. Raises NotFound."""
     user = actor_of(request).user
-    found = selectors.cluster_seen_by(user, cluster)
-    selectors.objects_seen_by(user, found, noun)
+    found = cluster_seen_by(user, cluster)
+    objects_seen_by(user, found, noun)
     return found
 
 
 def object_of(request: HttpRequest, cluster: str, noun: Noun, name: str) -> Secret | Config:
     user = actor_of(request).user
-    here = selectors.cluster_seen_by(user, cluster)
-    return selectors.object_seen_by(user, here, noun, name)
+    here = cluster_seen_by(user, cluster)
+    return object_seen_by(user, here, noun, name)
 
 
 def listed(request: HttpRequest, cluster: str, noun: Noun, filters: ObjectFilter) -> dict[str, Any]:
     user = actor_of(request).user
     here = cluster_of(request, cluster, noun)
-    rows: Any = selectors.objects_seen_by(user, here, noun).filter(name__icontains=filters.q)
+    rows: Any = objects_seen_by(user, here, noun).filter(name__icontains=filters.q)
     if filters.stack is not None:
         rows = rows.filter(stack=filters.stack)
-    used = selectors.usage(user, here, noun)
+    used = usage(user, here, noun)
 
     def row(found: Any) -> dict[str, Any]:
-        return shown.secret_or_config(found, used.get(found.engine_id, selectors.Usage()))
+        return shown.secret_or_config(found, used.get(found.engine_id, Usage()))
 
     return page_of(rows.order_by("name", "engine_id"), filters, row)
 

@@ -10,12 +10,19 @@ from access.authorize import may
 from access.declared import SIGNED_IN, needs
 from access.paging import Page, page_of
 from access.policy import Action
-from clusters import selectors, shown
+from clusters import shown
 from clusters.api.answers import accepted, actor_of
 from clusters.models import Operation
 from clusters.operations import approvals
 from clusters.operations.requests import request_cancel
-from clusters.schemas import Cancel, Decision, OperationDetail, OperationFilter, OperationRow
+from clusters.schemas.operations import (
+    Cancel,
+    Decision,
+    OperationDetail,
+    OperationFilter,
+    OperationRow,
+)
+from clusters.selectors.operations import operation_list, operation_seen_by
 from clusters.tasks import wake
 
 router = Router(tags=["Operations"])
@@ -25,7 +32,7 @@ router = Router(tags=["Operations"])
 @needs(SIGNED_IN)
 def list_operations(request: HttpRequest, filters: Query[OperationFilter]) -> dict[str, Any]:
     """The newest first."""
-    found = selectors.operation_list(
+    found = operation_list(
         actor_of(request).user, state=filters.state or "", cluster=filters.cluster
     )
     return page_of(found.order_by("-created_at", "-id"), filters, shown.operation)
@@ -37,7 +44,7 @@ def list_operations(request: HttpRequest, filters: Query[OperationFilter]) -> di
 @needs(Action.OPERATION_VIEW)
 def show_operation(request: HttpRequest, operation: UUID) -> dict[str, Any]:
     user = actor_of(request).user
-    row = selectors.operation_seen_by(user, operation)
+    row = operation_seen_by(user, operation)
     return shown.operation_detail(row, env=may(user, Action.SERVICE_ENV, row.scope))
 
 
@@ -63,7 +70,7 @@ def _decide(
     request: HttpRequest, response: HttpResponse, operation: UUID, body: Decision, *, approve: bool
 ) -> Status:
     actor = actor_of(request)
-    row = selectors.operation_seen_by(actor.user, operation)
+    row = operation_seen_by(actor.user, operation)
     decided = approvals.decide(actor, row, approve=approve, note=body.note, wake=wake)
     return accepted(request, response, decided)
 
@@ -73,6 +80,6 @@ def _decide(
 def cancel(request: HttpRequest, response: HttpResponse, operation: UUID, body: Cancel) -> Status:
     """At once if nothing was sent to Docker yet; else stop the rollout, or go back."""
     actor = actor_of(request)
-    row = selectors.operation_seen_by(actor.user, operation)
+    row = operation_seen_by(actor.user, operation)
     how = Operation.Cancel(body.how)
     return accepted(request, response, request_cancel(actor, row, how, wake=wake))

@@ -10,17 +10,17 @@ from access.paging import Page
 from access.policy import Action
 from clusters.api import objects
 from clusters.api.changes import IdempotencyKey
-from clusters.schemas import (
+from clusters.schemas.changes import DryRun
+from clusters.schemas.objects import (
     Created,
-    DryRun,
     NewSecret,
     NewValue,
     ObjectFilter,
-    OperationRow,
     RotationPreview,
     SecretDetail,
     SecretRow,
 )
+from clusters.schemas.operations import OperationRow
 
 router = Router(tags=["Secrets"])
 SECRET = "{slug:cluster}/secrets/{str:secret}"  # noqa: S105  # an address

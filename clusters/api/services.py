@@ -13,13 +13,16 @@ from access import noted
 from access.declared import needs
 from access.paging import Page, page_count
 from access.policy import Action
-from clusters import selectors, shown
+from clusters import shown
 from clusters.api.answers import actor_of, service_of
 from clusters.engines import streams_for
 from clusters.logs.history import history
 from clusters.logs.lines import Batch
 from clusters.logs.sources import Picture, look
-from clusters.schemas import LogFilter, Service, ServiceFilter, ServiceRow
+from clusters.schemas.logs import LogFilter
+from clusters.schemas.services import Service, ServiceFilter, ServiceRow
+from clusters.selectors.clusters import cluster_seen_by
+from clusters.selectors.services import ServiceQuery, service_page
 from clusters.sensitive import note_env
 
 router = Router(tags=["Services"])
@@ -36,8 +39,8 @@ def list_services(
     request: HttpRequest, cluster: str, filters: Query[ServiceFilter]
 ) -> dict[str, Any]:
     user = actor_of(request).user
-    row = selectors.cluster_seen_by(user, cluster)
-    query = selectors.ServiceQuery(
+    row = cluster_seen_by(user, cluster)
+    query = ServiceQuery(
         q=filters.q,
         stack=filters.stack,
         state=filters.state or "",
@@ -45,7 +48,7 @@ def list_services(
         sort=filters.sort,
         page=filters.page,
     )
-    found = selectors.service_page(user, row, query, filters.page_size)
+    found = service_page(user, row, query, filters.page_size)
     rows = found.rows if filters.page <= found.pages else []
     return {
         "items": [shown.service(service) for service in rows],

@@ -30,7 +30,7 @@ from clusters.logs.lines import Notice, cancel
 from clusters.logs.sources import Picture, look
 from clusters.ports import EngineError
 from clusters.problems import NotFound
-from clusters.schemas import LogFilter
+from clusters.schemas.logs import LogFilter
 
 LOOK_SECONDS = 0.5  # between two looks at the rows, and at the rights, which must end within 1 s
 LAST_FRAME_SECONDS = 0.5  # for the last lines of a service that vanished

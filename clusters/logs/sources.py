@@ -4,10 +4,12 @@ from dataclasses import dataclass
 
 from access.authorize import Actor, authorize
 from access.policy import Action, Scope
-from clusters import readings, selectors
+from clusters import readings
 from clusters.logs.lines import Source
 from clusters.models import Cluster, Node, Service, SwarmTask
 from clusters.problems import NotFound
+from clusters.selectors.clusters import cluster_seen_by, freshness
+from clusters.selectors.services import service_seen_by
 
 MOST_TASKS = 1_000  # rows; far more than are read
 
@@ -24,10 +26,10 @@ class Picture:
 
 def look(actor: Actor, cluster: str, service: str, task: str = "") -> Picture:
     """Raises NotFound and Forbidden; asked anew it notices what has changed, rights as well."""
-    here = selectors.cluster_seen_by(actor.user, cluster)
-    found = selectors.service_seen_by(actor.user, here, service)
+    here = cluster_seen_by(actor.user, cluster)
+    found = service_seen_by(actor.user, here, service)
     authorize(actor, Action.SERVICE_LOGS, found.scope)
-    return Picture(here, found.scope, _sources(found, task), selectors.freshness(here).reason)
+    return Picture(here, found.scope, _sources(found, task), freshness(here).reason)
 
 
 def _sources(service: Service, task_id: str) -> list[Source]:

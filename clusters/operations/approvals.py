@@ -20,7 +20,7 @@ from clusters.operations.announcing import Wake, announce, note_result
 from clusters.operations.holding import refuse_if_held
 from clusters.ports import Noun
 from clusters.problems import Busy, Invalid
-from clusters.selectors import consumers_of
+from clusters.selectors.usage import consumers_of
 
 LIFE = timedelta(hours=1)  # whoever has not decided by then would decide about another moment
 S = Operation.State

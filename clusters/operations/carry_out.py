@@ -16,9 +16,9 @@ from access.models import AuditEntry
 from clusters import specs
 from clusters.inventory import revisions
 from clusters.models import Cluster, Operation
-from clusters.operations import approvals, cancelling, following, lease, rotating
-from clusters.operations.requests import ACTIONS
-from clusters.operations.rights import may_still
+from clusters.operations import approvals, cancelling, following, lease
+from clusters.operations.rights import ACTIONS, may_still
+from clusters.operations.rotating import stepping
 from clusters.operations.steps import noted
 from clusters.ports import (
     Engine,
@@ -62,7 +62,7 @@ def advance(operation_id: str, engine_for: EngineFor, holder: str) -> float | No
 
 def _step(operation: Operation, engine_for: EngineFor) -> float | None:
     if operation.rotates:
-        return rotating.step(operation, engine_for)
+        return stepping.step(operation, engine_for)
     if operation.state == S.PENDING and not _begin(operation):
         return None
     if operation.state == S.CANCELLING and operation.sent_version is None:

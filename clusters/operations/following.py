@@ -7,12 +7,13 @@ from typing import Any
 from django.utils import timezone
 
 from access.policy import Action
-from clusters import readings, selectors, specs
+from clusters import readings, specs
 from clusters.models import Cluster, Operation, Service
 from clusters.operations import lease, rollout
 from clusters.operations.rollout import Rollout
 from clusters.operations.steps import noted
 from clusters.ports import Engine, Raw
+from clusters.selectors.clusters import freshness
 
 SWARM_INIT_ACTION = Action.SWARM_INIT
 PATIENCE = timedelta(minutes=5)  # without any progress, then it is told as failed
@@ -59,7 +60,7 @@ def pages_lag(cluster: Cluster, service: Raw) -> bool:
     """
     rows = Service.objects.filter(cluster=cluster, engine_id=service["ID"])
     version = rows.values_list("version", flat=True).first()
-    awake = selectors.freshness(cluster).fresh
+    awake = freshness(cluster).fresh
     return awake and version is not None and version < service["Version"]["Index"]
 
 

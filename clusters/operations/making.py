@@ -17,12 +17,13 @@ from access.authorize import Actor, authorize
 from access.models import AuditEntry
 from access.policy import Action, Scope
 from access.vault import CannotUnseal, seal, unseal
-from clusters import selectors, specs
+from clusters import specs
 from clusters.changes import NAME_RULE, NewObject, is_name
 from clusters.models import MODELS, Cluster, Config, KeptSecret, Operation, Secret
 from clusters.ports import Engine, EngineError, EngineUnreachable, Noun, ObjectMissing, Raw
 from clusters.problems import Busy, Invalid
 from clusters.readings import STACK_LABEL
+from clusters.selectors.usage import Usage, usage
 from live import changes as live_changes
 
 # The first size that the managers refuse.
@@ -150,12 +151,12 @@ def refuse_in_use(actor: Actor, found: Secret | Config) -> None:
     )
     if rotation := active.first():
         raise Busy(f"{found.name} is being rotated: wait for it, or cancel that.", rotation.id)
-    used = selectors.usage(actor.user, found.cluster, found.noun).get(found.engine_id)
+    used = usage(actor.user, found.cluster, found.noun).get(found.engine_id)
     if used:
         raise Invalid(f"{found.name} is in use by {in_words(used)}. Nothing was removed.")
 
 
-def in_words(used: selectors.Usage) -> str:
+def in_words(used: Usage) -> str:
     """The services by name, those that one may not see by their number."""
     hidden = f"{used.hidden} service{'s' if used.hidden > 1 else ''} that you may not see"
     return ", ".join([*used.services, *([hidden] if used.hidden else [])])

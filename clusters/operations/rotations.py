@@ -15,13 +15,15 @@ from django.views.decorators.debug import sensitive_variables
 
 from access.authorize import Actor, Forbidden, authorize, may
 from access.policy import Scope
-from clusters import selectors, specs
+from clusters import specs
 from clusters.models import Config, Operation, Secret, Service
 from clusters.operations import lease, making
-from clusters.operations.requests import Wake, by_key, write_down
+from clusters.operations.announcing import Wake
+from clusters.operations.requests import by_key, write_down
 from clusters.ports import Engine, EngineError, Noun, Raw, Refused
 from clusters.problems import Invalid
 from clusters.readings import Health
+from clusters.selectors.usage import consumers_of
 from clusters.specs import Reference
 
 KINDS: dict[Noun, Operation.Kind] = {
@@ -67,9 +69,7 @@ def preview(actor: Actor, found: Secret | Config) -> Preview:
     authorize(actor, found.WRITE, found.scope)
     if getattr(found, "driver", ""):
         raise Invalid(f"The value of {found.name} comes from {found.driver}: change it there.")  # type: ignore[union-attr]
-    consumers = [
-        Consumer(service, _of(service, found)) for service in selectors.consumers_of(found)
-    ]
+    consumers = [Consumer(service, _of(service, found)) for service in consumers_of(found)]
     scope = _scope(found, consumers)
     _refuse_strangers(actor, found, scope)
     _refuse_held(consumers)

@@ -15,12 +15,13 @@ from django.utils.safestring import SafeString
 from access.models import User
 from access.policy import Action, Scope
 from access.words import said
-from clusters import selectors, specs, units
+from clusters import specs, units
 from clusters.models import MODELS, Cluster, Config, Operation, Secret, Service
-from clusters.operations.requests import ACTIONS
+from clusters.operations.rights import ACTIONS
 from clusters.ports import Noun
 from clusters.readings import STACK_LABEL
-from clusters.selectors import Slot
+from clusters.selectors.objects import nouns_seen_by
+from clusters.selectors.tasks import Slot
 from clusters.specs import Reference
 from clusters.templatetags.looks import look
 
@@ -295,7 +296,7 @@ def env_pairs(entries: list[str]) -> list[tuple[str, str]]:
 @register.simple_tag
 def nouns_seen(user: User, cluster: Cluster) -> list[Noun]:
     """Which of secrets and configs the user may see in the cluster."""
-    return selectors.nouns_seen_by(user, cluster)
+    return nouns_seen_by(user, cluster)
 
 
 @register.filter

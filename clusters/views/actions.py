@@ -16,14 +16,16 @@ from access.authorize import Actor, allowed, authorize
 from access.declared import needs
 from access.policy import Action
 from access.requests import actor_of
-from clusters import contexts, selectors
+from clusters import contexts
 from clusters.changes import Restart, Resume, ServiceChange
 from clusters.forms import services as forms
 from clusters.forms.update import UpdateForm
 from clusters.models import Operation, Service
-from clusters.operations.requests import ACTIONS, Preview, preview
+from clusters.operations.previews import Preview, preview
 from clusters.operations.requests import request as request_change
+from clusters.operations.rights import ACTIONS
 from clusters.problems import Busy, Conflict, Invalid
+from clusters.selectors.operations import operations_seen_by
 from clusters.sensitive import note_env
 from clusters.tasks import wake
 from clusters.views.dialogs import close, dialog
@@ -161,7 +163,7 @@ def confirm(
         operation = request_change(actor, service, change, wake=wake, idempotency_key=key)
     except Busy as busy:
         # A rotation is not for everybody's eyes; that something is under way, they are told.
-        under_way = selectors.operations_seen_by(actor.user).filter(pk=busy.operation_id).first()
+        under_way = operations_seen_by(actor.user).filter(pk=busy.operation_id).first()
         context = {**_basics(actor, service, address), "message": str(busy), "operation": under_way}
         return dialog(request, "clusters/_busy.html", context, status=409)
     message = f"{operation.get_kind_display()} of {operation.target} was asked for."

@@ -9,11 +9,14 @@ from access.authorize import authorize
 from access.declared import needs
 from access.policy import Action
 from access.requests import actor_of
-from clusters import contexts, selectors
+from clusters import contexts
 from clusters.forms.clusters import InitialiseForm, RegisterForm, RemoveForm
 from clusters.operations.clusters import register_cluster, remove_cluster
 from clusters.operations.requests import request_swarm_init
 from clusters.problems import Busy, Invalid
+from clusters.selectors.clusters import freshness
+from clusters.selectors.nodes import networks_of, nodes_of
+from clusters.selectors.stacks import stacks_of
 from clusters.tasks import wake
 from clusters.views.dialogs import close, dialog, go_to
 from clusters.views.finding import find_cluster
@@ -28,10 +31,10 @@ def cluster(request: HttpRequest, cluster: str) -> HttpResponse:
     context = {
         **contexts.cluster_head(actor.user, found),
         "cluster": found,
-        "freshness": selectors.freshness(found),
-        "nodes": [contexts.node_row(found, node) for node in selectors.nodes_of(found)],
-        "stacks": selectors.stacks_of(actor.user, found),
-        "networks": selectors.networks_of(found),
+        "freshness": freshness(found),
+        "nodes": [contexts.node_row(found, node) for node in nodes_of(found)],
+        "stacks": stacks_of(actor.user, found),
+        "networks": networks_of(found),
     }
     return render(request, "clusters/cluster.html", context)
 

@@ -11,8 +11,10 @@ from access import noted
 from access.authorize import authorize
 from access.declared import needs
 from access.policy import Action
-from clusters import selectors, texts
+from clusters import texts
 from clusters.models import Config, Secret
+from clusters.selectors.clusters import freshness
+from clusters.selectors.objects import family, object_seen_by, objects_seen_by
 from clusters.views.finding import find_object
 
 VIEWS = {"unified": "One below the other", "split": "Side by side"}
@@ -26,18 +28,18 @@ def compare(request: HttpRequest, cluster: str, name: str) -> HttpResponse:
     authorize(actor, Action.CONFIG_VIEW, found.scope)
     asked = request.GET.get("with", "")
     other = (
-        selectors.object_seen_by(actor.user, found.cluster, "config", asked)
+        object_seen_by(actor.user, found.cluster, "config", asked)
         if asked
-        else _before(selectors.family(actor.user, found), found)
+        else _before(family(actor.user, found), found)
     )
     for shown in filter(None, (found, other)):
         noted.read(actor, Action.CONFIG_VIEW, shown.scope, shown.name)
     split = request.GET.get("view") == "split"
-    others = selectors.objects_seen_by(actor.user, found.cluster, "config").exclude(pk=found.pk)
+    others = objects_seen_by(actor.user, found.cluster, "config").exclude(pk=found.pk)
     context = {
         "object": found,
         "cluster": found.cluster,
-        "freshness": selectors.freshness(found.cluster),
+        "freshness": freshness(found.cluster),
         "other": other,
         "others": list(others.values_list("name", flat=True)),
         "views": VIEWS,

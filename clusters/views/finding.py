@@ -4,21 +4,24 @@ from django.http import HttpRequest
 
 from access.authorize import Actor
 from access.requests import actor_of
-from clusters import selectors
 from clusters.models import Cluster, Config, Operation, Secret, Service
 from clusters.ports import Noun
+from clusters.selectors.clusters import cluster_seen_by
+from clusters.selectors.objects import object_seen_by
+from clusters.selectors.operations import operation_seen_by
+from clusters.selectors.services import service_seen_by
 
 
 def find_cluster(request: HttpRequest, name: str) -> tuple[Actor, Cluster]:
     """Raises SignedOut, NotFound."""
     actor = actor_of(request)
-    return actor, selectors.cluster_seen_by(actor.user, name)
+    return actor, cluster_seen_by(actor.user, name)
 
 
 def find_service(request: HttpRequest, cluster: str, service: str) -> tuple[Actor, Service]:
     """Raises SignedOut, NotFound."""
     actor, found = find_cluster(request, cluster)
-    return actor, selectors.service_seen_by(actor.user, found, service)
+    return actor, service_seen_by(actor.user, found, service)
 
 
 def find_object(
@@ -26,10 +29,10 @@ def find_object(
 ) -> tuple[Actor, Secret | Config]:
     """Raises SignedOut, NotFound."""
     actor, found = find_cluster(request, cluster)
-    return actor, selectors.object_seen_by(actor.user, found, noun, name)
+    return actor, object_seen_by(actor.user, found, noun, name)
 
 
 def find_operation(request: HttpRequest, operation: object) -> tuple[Actor, Operation]:
     """Raises SignedOut, NotFound."""
     actor = actor_of(request)
-    return actor, selectors.operation_seen_by(actor.user, operation)
+    return actor, operation_seen_by(actor.user, operation)

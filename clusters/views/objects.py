@@ -20,7 +20,7 @@ from access.authorize import Actor, allowed, authorize, scopes_with
 from access.declared import needs
 from access.policy import Action
 from access.vault import CannotUnseal, seal_for, unseal_for
-from clusters import contexts, selectors, texts
+from clusters import contexts, texts
 from clusters.engines import engine_for
 from clusters.forms.clusters import RemoveForm
 from clusters.forms.objects import CreateForm, RotateForm
@@ -28,6 +28,10 @@ from clusters.models import MODELS, Cluster, Config, Secret
 from clusters.operations import making, rotations
 from clusters.ports import EngineError, Noun
 from clusters.problems import Busy, Invalid
+from clusters.selectors.clusters import freshness
+from clusters.selectors.objects import kept_secret_seen_by, objects_seen_by
+from clusters.selectors.operations import operations_seen_by
+from clusters.selectors.usage import usage
 from clusters.tasks import wake
 from clusters.views.dialogs import close, dialog
 from clusters.views.finding import find_cluster, find_object
@@ -54,7 +58,7 @@ def _table(noun: Noun) -> View:
             "total": len(rows),
             "q": q,
             "unused": unused,
-            "freshness": selectors.freshness(found),
+            "freshness": freshness(found),
             "may_create": _may_create(actor, found, noun),
             **contexts.kept(actor.user, found),
         }
@@ -85,7 +89,7 @@ def _page(noun: Noun) -> View:
         if isinstance(found, Config):
             noted.read(actor, found.VIEW, found.scope, found.name)
             context |= _content(found)
-            others = selectors.objects_seen_by(actor.user, found.cluster, noun)
+            others = objects_seen_by(actor.user, found.cluster, noun)
             context["others"] = list(others.exclude(pk=found.pk).values_list("name", flat=True))
         return render(request, "clusters/object.html", context)
 
@@ -117,7 +121,7 @@ def _create(noun: Noun) -> View:
     @needs(MODELS[noun].WRITE)
     def view(request: HttpRequest, cluster: str) -> HttpResponse:
         actor, found = find_cluster(request, cluster)
-        selectors.objects_seen_by(actor.user, found, noun)  # absent for who may see none
+        objects_seen_by(actor.user, found, noun)  # absent for who may see none
         form = _create_form(request, actor, found, noun)
         if form.is_valid() and _made(actor, found, noun, form):
             message = f"The {noun} {form.asked.name} was created."
@@ -287,7 +291,7 @@ def _unsealed(request: HttpRequest, actor: Actor, found: Secret | Config) -> byt
 
 
 def _busy(request: HttpRequest, actor: Actor, found: Secret | Config, busy: Busy) -> HttpResponse:
-    under_way = selectors.operations_seen_by(actor.user).filter(pk=busy.operation_id).first()
+    under_way = operations_seen_by(actor.user).filter(pk=busy.operation_id).first()
     context = {**_basics(found), "message": str(busy), "operation": under_way}
     return dialog(request, "clusters/_object_busy.html", context, status=409)
 
@@ -310,7 +314,7 @@ def _remove(noun: Noun) -> View:
         if form.is_valid() and _removed(actor, found, form):
             message = f"The {noun} {found.name} was removed."
             return close(request, message, reverse(f"clusters:{noun}s", args=[cluster]))
-        used = selectors.usage(actor.user, found.cluster, noun).get(found.engine_id)
+        used = usage(actor.user, found.cluster, noun).get(found.engine_id)
         context = {**_basics(found), "form": form, "used": making.in_words(used) if used else ""}
         status = 422 if form.errors else 200
         return dialog(request, "clusters/_object_remove.html", context, status)
@@ -336,7 +340,7 @@ remove_secret, remove_config = _remove("secret"), _remove("config")
 def put_back(request: HttpRequest, cluster: str, name: str) -> HttpResponse:
     """Create a kept secret that is gone from the Swarm once more."""
     actor, here = find_cluster(request, cluster)
-    kept = selectors.kept_secret_seen_by(actor.user, here, name)
+    kept = kept_secret_seen_by(actor.user, here, name)
     authorize(actor, Action.SECRET_WRITE, kept.scope)
     error = ""
     if request.method == "POST":
@@ -358,7 +362,7 @@ def put_back(request: HttpRequest, cluster: str, name: str) -> HttpResponse:
 def forget(request: HttpRequest, cluster: str, name: str) -> HttpResponse:
     """Delete a kept value for good, once its name was typed."""
     actor, here = find_cluster(request, cluster)
-    kept = selectors.kept_secret_seen_by(actor.user, here, name)
+    kept = kept_secret_seen_by(actor.user, here, name)
     authorize(actor, Action.SECRET_REMOVE, kept.scope)
     form = RemoveForm(kept.name, request.POST or None)
     if form.is_valid():

@@ -12,14 +12,18 @@ from access.authorize import Actor, authorize
 from access.declared import AS_ITS_OPERATION, SIGNED_IN, needs
 from access.policy import Action
 from access.requests import actor_of
-from clusters import contexts, selectors
+from clusters import contexts
 from clusters.changes import Resume, ServiceChange
 from clusters.forms.services import change_of
 from clusters.models import Operation, Service
 from clusters.operations import approvals
-from clusters.operations.requests import preview, request_cancel
+from clusters.operations.previews import preview
+from clusters.operations.requests import request_cancel
 from clusters.problems import Busy, Conflict, Invalid
 from clusters.readings import Health
+from clusters.selectors.clusters import clusters_seen_by
+from clusters.selectors.operations import operation_list, operation_seen_by
+from clusters.selectors.services import service_seen_by
 from clusters.tasks import wake
 from clusters.views import actions
 from clusters.views.dialogs import close, dialog
@@ -33,14 +37,14 @@ SHOWN = 200  # the newest; older ones are found by filtering
 def table(request: HttpRequest) -> HttpResponse:
     user = actor_of(request).user
     state, cluster = request.GET.get("state", ""), request.GET.get("cluster", "")
-    found = selectors.operation_list(user, state=state, cluster=cluster)
+    found = operation_list(user, state=state, cluster=cluster)
     context = {
         "rows": contexts.operation_rows(user, list(found[:SHOWN])),
         "total": found.count(),
         "state": state,
         "states": [("active", "Not ended"), *Operation.State.choices],
         "cluster_name": cluster,
-        "clusters": selectors.clusters_seen_by(user),
+        "clusters": clusters_seen_by(user),
     }
     return render(request, "clusters/operation_list.html", context)
 
@@ -89,7 +93,7 @@ def decide(request: HttpRequest, operation: UUID) -> HttpResponse:
     try:
         decided = approvals.decide(actor, found, approve=answer == "approve", note=note, wake=wake)
     except (Invalid, Busy) as failure:
-        context = contexts.operation(actor.user, selectors.operation_seen_by(actor.user, found.pk))
+        context = contexts.operation(actor.user, operation_seen_by(actor.user, found.pk))
         error = {"error": str(failure)}
         return dialog(request, "clusters/_decide.html", context | error, status=409)
     done = "Approved" if answer == "approve" else "Declined"
@@ -102,7 +106,7 @@ def decide(request: HttpRequest, operation: UUID) -> HttpResponse:
 def again(request: HttpRequest, operation: UUID) -> HttpResponse:
     """The same change once more, on top of the service as it is now: preview, then confirm."""
     actor, found = find_operation(request, operation)
-    service = selectors.service_seen_by(actor.user, found.cluster, found.target_id)
+    service = service_seen_by(actor.user, found.cluster, found.target_id)
     change = _once_more(actor, found, service)
     address = reverse("clusters:operation-again", args=[found.id])
     if request.POST.get("step") != "confirm":

@@ -10,9 +10,14 @@ from access.authorize import allowed, authorize
 from access.declared import needs
 from access.models import User
 from access.policy import Action
-from clusters import contexts, selectors, specs
+from clusters import contexts, specs
 from clusters.models import Service
 from clusters.problems import NotFound
+from clusters.selectors.clusters import freshness
+from clusters.selectors.nodes import networks_of
+from clusters.selectors.revisions import shown_spec
+from clusters.selectors.services import ServiceQuery, service_page
+from clusters.selectors.tasks import task_matrix
 from clusters.sensitive import note_env
 from clusters.views.finding import find_cluster, find_service
 
@@ -34,23 +39,23 @@ COLUMNS = (
 def table(request: HttpRequest, cluster: str) -> HttpResponse:
     """The table's state is all in the address: search, filters, sort, grouping, page."""
     actor, found = find_cluster(request, cluster)
-    page = selectors.service_page(actor.user, found, _query(request))
+    page = service_page(actor.user, found, _query(request))
     context = {
         "cluster": found,
         "page": page,
         "columns": COLUMNS,
         "rows": contexts.service_rows(actor.user, page.rows),
         "totals": contexts.service_totals(actor.user, found),
-        "freshness": selectors.freshness(found),
+        "freshness": freshness(found),
         "may": allowed(actor.user, found.scope),
     }
     return render(request, "clusters/service_list.html", context)
 
 
-def _query(request: HttpRequest) -> selectors.ServiceQuery:
+def _query(request: HttpRequest) -> ServiceQuery:
     asked = request.GET
     page = asked.get("page", "")
-    return selectors.ServiceQuery(
+    return ServiceQuery(
         q=asked.get("q", "")[:200],
         stack=None if asked.get("stack", "*") == "*" else asked["stack"],
         state=asked.get("state", ""),
@@ -72,7 +77,7 @@ def _service_page(
 @needs(Action.SERVICE_VIEW)
 def tasks(request: HttpRequest, cluster: str, service: str) -> HttpResponse:
     actor, found = find_service(request, cluster, service)
-    slots = selectors.task_matrix(found)
+    slots = task_matrix(found)
     return _service_page(request, actor.user, found, "tasks", slots=slots)
 
 
@@ -81,7 +86,7 @@ def tasks(request: HttpRequest, cluster: str, service: str) -> HttpResponse:
 def task(request: HttpRequest, cluster: str, service: str, task: str) -> HttpResponse:
     """One task with its slot's history: beside the matrix, or as a page of its own."""
     actor, found = find_service(request, cluster, service)
-    slots = selectors.task_matrix(found)
+    slots = task_matrix(found)
     for slot in slots:
         for cell in (slot.current, *slot.history):
             if cell.task.engine_id == task:
@@ -97,7 +102,7 @@ def task(request: HttpRequest, cluster: str, service: str, task: str) -> HttpRes
 def logs(request: HttpRequest, cluster: str, service: str) -> HttpResponse:
     actor, found = find_service(request, cluster, service)
     authorize(actor, Action.SERVICE_LOGS, found.scope)
-    slots = selectors.task_matrix(found)
+    slots = task_matrix(found)
     chosen = request.GET.get("task", "")
     return _service_page(request, actor.user, found, "logs", slots=slots, chosen=chosen)
 
@@ -107,7 +112,7 @@ def logs(request: HttpRequest, cluster: str, service: str) -> HttpResponse:
 def configuration(request: HttpRequest, cluster: str, service: str) -> HttpResponse:
     actor, found = find_service(request, cluster, service)
     note_env(actor, found, allowed(actor.user, found.scope))
-    networks = {n.engine_id: n.name for n in selectors.networks_of(found.cluster)}
+    networks = {n.engine_id: n.name for n in networks_of(found.cluster)}
     return _service_page(request, actor.user, found, "configuration", networks=networks)
 
 
@@ -124,8 +129,8 @@ def spec(request: HttpRequest, cluster: str, service: str) -> HttpResponse:
         actor.user,
         found,
         "spec",
-        present=selectors.shown_spec(found.spec, env=env),
-        previous=selectors.shown_spec(previous, env=env) if previous else None,
+        present=shown_spec(found.spec, env=env),
+        previous=shown_spec(previous, env=env) if previous else None,
         differences=specs.differences(previous, found.spec) if previous else [],
     )
 

@@ -1,9 +1,6 @@
 """A secret rotated in a real browser on a real Swarm, with a second browser looking on."""
 
-import os
 import re
-import subprocess
-import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -13,34 +10,11 @@ from playwright.sync_api import expect
 
 from tests.browser.operating import PATIENCE, Person, service
 from tests.engines.engine import Engine
-from tests.run.stages import ROOT
 from tests.supervisor.panel import Panel, wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.engine]
 NAMES = ("secret-front", "secret-back")
 FIRST, SECOND = "first-canary-value", "second-canary-value"
-# As if everybody who is signed in had just given their password.
-PROVE = """
-import time
-from allauth.account.authentication import AUTHENTICATION_METHODS_SESSION_KEY as key
-from django.contrib.sessions.backends.db import SessionStore
-from django.contrib.sessions.models import Session
-for row in Session.objects.all():
-    session = SessionStore(row.session_key)
-    session.load()
-    session[key] = [{"method": "password", "at": time.time()}]
-    session.save()
-"""
-
-
-def prove(panel: Panel) -> None:
-    lines = (panel.state / "environment").read_text().splitlines()
-    pairs = (line.partition("=") for line in lines if "=" in line)
-    own = {name: value.strip("'" + '"') for name, _, value in pairs}
-    subprocess.run(
-        [sys.executable, "manage.py", "shell", "-v0", "-c", PROVE],
-        cwd=ROOT, env={**os.environ, **panel.environment, **own}, check=True, timeout=60,
-    )  # fmt: skip
 
 
 @pytest.fixture
@@ -73,7 +47,6 @@ def mounted(client: docker.APIClient, name: str) -> set[bytes]:
 def test_a_rotation_from_click_to_done_is_seen_by_everybody(
     operator: Person, onlooker: Person, swarm_engine: Engine, client: docker.APIClient, panel: Panel
 ) -> None:
-    prove(panel)
     operator.open("/clusters/local/secrets/")
     onlooker.open("/clusters/local/secrets/")
     page = operator.page

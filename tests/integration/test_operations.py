@@ -15,7 +15,7 @@ from clusters.changes import (
 )
 from clusters.models import Cluster, Operation, Revision
 from clusters.operations.carry_out import advance
-from clusters.operations.requests import preview
+from clusters.operations.previews import preview
 from clusters.problems import Invalid
 from tests.engines import wait_until
 from tests.integration.panel import BRISK, Panel

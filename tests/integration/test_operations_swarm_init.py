@@ -5,10 +5,10 @@ from collections.abc import Iterator
 import pytest
 
 from access.policy import Role
-from clusters import selectors
 from clusters.models import Cluster, Operation
 from clusters.operations.requests import request_swarm_init
 from clusters.problems import Invalid
+from clusters.selectors.clusters import freshness
 from tests.engines import Engine
 from tests.integration.panel import Panel, user
 
@@ -41,4 +41,4 @@ def test_a_plain_engine_is_offered_and_becomes_the_first_manager(plain: Panel) -
 
 
 def test_an_engine_outside_swarm_mode_is_no_old_picture(plain: Panel) -> None:
-    assert selectors.freshness(plain.cluster).fresh
+    assert freshness(plain.cluster).fresh

@@ -14,9 +14,10 @@ from access.models import AuditEntry, Grant, Protection
 from access.policy import Role
 from clusters.changes import Rollback, Scale, Update
 from clusters.models import KeptSecret, Operation, Revision, Service
-from clusters.operations import approvals, making, rotating, rotations
+from clusters.operations import approvals, making, rotations
 from clusters.operations.carry_out import advance
-from clusters.operations.requests import preview
+from clusters.operations.previews import preview
+from clusters.operations.rotating import leading, stage
 from clusters.ports import EngineUnreachable, Noun, Raw, Refused
 from clusters.problems import Busy, Invalid
 from clusters.specs import references
@@ -260,7 +261,7 @@ def test_what_nobody_uses_is_replaced_at_once(sam: Panel) -> None:
 def test_if_one_service_fails_all_return_to_the_old_version(
     sam: Panel, action: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(rotating, "FAILING", timedelta(seconds=3))
+    monkeypatch.setattr(leading, "FAILING", timedelta(seconds=3))
     found = make(sam)
     first = consume(sam, found, SERVES, replicas=2, UpdateConfig=START_FIRST)
     failing = consume(sam, found, UpdateConfig={**PAUSES, "FailureAction": action})
@@ -486,7 +487,7 @@ def test_a_new_version_that_never_arrived_changes_nothing(
     found = make(sam)
     service = consume(sam, found)
     operation = rotate(sam, found, engine=Broken(sam.engine, after=False))
-    monkeypatch.setattr(rotating, "ARRIVES", timedelta(0))
+    monkeypatch.setattr(stage, "ARRIVES", timedelta(0))
     sam.carry_out(operation)
     assert operation.state == State.FAILED
     assert operation.error == "The new version did not reach the engine."
@@ -506,7 +507,7 @@ def test_a_request_that_died_before_it_reached_the_engine_ends_by_itself(
         rotate(sam, found)
     operation = Operation.objects.get()
     assert advance(str(operation.pk), lambda cluster: sam.engine, "w") is None, "not yet due"
-    monkeypatch.setattr(rotating, "ARRIVES", timedelta(0))
+    monkeypatch.setattr(stage, "ARRIVES", timedelta(0))
     Operation.objects.update(next_step_at=Now())
     sam.carry_out(operation)
     assert operation.state == State.FAILED

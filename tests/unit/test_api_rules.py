@@ -16,7 +16,6 @@ from django.utils import timezone
 from access.models import ApiToken, AuditEntry, User
 from access.policy import Role
 from access.tokens import issue_token
-from clusters import selectors
 from clusters.models import Cluster, Operation
 from tests.unit.panel import (
     MARKS,
@@ -178,7 +177,9 @@ def _broken(error: Exception) -> Any:
 
 def test_a_database_that_is_away_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
     client = client_of(Role.VIEWER)
-    monkeypatch.setattr(selectors, "clusters_seen_by", _broken(OperationalError("secret dsn")))
+    monkeypatch.setattr(
+        "clusters.api.clusters.clusters_seen_by", _broken(OperationalError("secret dsn"))
+    )
     answer = client.get("/clusters")
     problem = assert_problem(answer, 503)
     assert "secret dsn" not in problem["detail"]
@@ -189,7 +190,9 @@ def test_a_bug_of_ours_is_logged_and_not_shown(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     client = client_of(Role.VIEWER)
-    monkeypatch.setattr(selectors, "clusters_seen_by", _broken(RuntimeError("secret detail")))
+    monkeypatch.setattr(
+        "clusters.api.clusters.clusters_seen_by", _broken(RuntimeError("secret detail"))
+    )
     with caplog.at_level(logging.ERROR):
         problem = assert_problem(client.get("/clusters"), 500)
     assert "secret detail" not in json.dumps(problem)

@@ -15,7 +15,8 @@ from clusters.changes import Scale
 from clusters.models import Approval, Operation, Service
 from clusters.operations import approvals
 from clusters.operations.carry_out import advance
-from clusters.operations.requests import preview, request, request_cancel
+from clusters.operations.previews import preview
+from clusters.operations.requests import request, request_cancel
 from clusters.problems import Busy, Invalid
 from tests.unit.panel import (
     ApiClient,

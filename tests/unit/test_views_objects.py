@@ -11,13 +11,14 @@ from django.test import Client
 from access.authorize import Actor
 from access.models import AuditEntry
 from access.policy import Role
-from clusters import fragments, selectors
+from clusters import fragments
 from clusters.api import objects as api_objects
 from clusters.changes import Content
 from clusters.models import Cluster, Config, KeptSecret, Operation, Secret, Service
 from clusters.operations import rotations
 from clusters.ports import EngineUnreachable, Noun, Raw, Refused
 from clusters.problems import NotFound
+from clusters.selectors.objects import family, object_seen_by
 from clusters.views import objects
 from live.changes import Touched
 from tests.unit.panel import (
@@ -202,8 +203,8 @@ def test_versions_of_a_family_stand_together(cluster: Cluster, admin: Client) ->
     make_secret(cluster, "named-otherwise", labels=own)
     user = make_user(Role.ADMIN)
     newest = Secret.objects.get(name="db_v2")
-    family = [found.name for found in selectors.family(user, newest)]
-    assert family == ["named-otherwise", "db_v10", "db_v2", "db"]
+    names = [found.name for found in family(user, newest)]
+    assert names == ["named-otherwise", "db_v10", "db_v2", "db"]
 
 
 def test_a_configs_text_is_inert_and_numbered(cluster: Cluster, admin: Client) -> None:
@@ -736,6 +737,6 @@ def test_rotating_needs_the_right_when_it_is_asked_for(cluster: Cluster) -> None
     with pytest.raises(Exception, match="does not allow"):
         rotations.request(actor, found, b"x", engine=FakeEngine(), wake=print)  # type: ignore[arg-type]
     with pytest.raises(NotFound):
-        selectors.object_seen_by(make_user(Role.VIEWER), cluster, "secret", "password")
+        object_seen_by(make_user(Role.VIEWER), cluster, "secret", "password")
     assert not Operation.objects.exists()
     assert isinstance(make_config(cluster), Config)

@@ -1,0 +1,1 @@
+"""The API's answers and filters. The bodies that ask for changes stand in `clusters.changes`."""
