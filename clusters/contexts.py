@@ -4,6 +4,7 @@ One function per template of `templates/clusters/_*.html`, named as its root ele
 calls has made sure that the user may see the object; `may` is what they may do with it.
 """
 
+from collections.abc import Iterable
 from typing import Any
 
 from access.authorize import allowed, allowed_by, grants_of
@@ -28,7 +29,8 @@ from clusters.selectors.operations import awaiting, operation_list
 from clusters.selectors.operations import tray as in_tray
 from clusters.selectors.revisions import revisions_of
 from clusters.selectors.services import service_health, services_seen_by
-from clusters.selectors.tasks import task_matrix as slots_of
+from clusters.selectors.tasks import task_legend as legend_of
+from clusters.selectors.tasks import task_matrix
 from clusters.selectors.usage import Usage, consumers_of, usage
 
 Context = dict[str, Any]
@@ -77,12 +79,13 @@ def _telling(service: Service) -> tuple[Operation.State, ...]:
     return _ENDED_BADLY if badly else ()
 
 
-def task_matrix(service: Service) -> Context:
-    return {"service": service, "slots": slots_of(service)}
+def tasks(service: Service, keys: Iterable[str] | None = None) -> Context:
+    """For the matrix and the list: all slots, or those of these keys."""
+    return {"service": service, "slots": task_matrix(service, keys), **task_legend(service)}
 
 
-def task_list(service: Service) -> Context:
-    return {"service": service, "slots": slots_of(service)}
+def task_legend(service: Service) -> Context:
+    return {"legend": legend_of(service)}
 
 
 def service_operations(user: User, service: Service) -> Context:

@@ -26,6 +26,7 @@ from clusters.selectors.nodes import nodes_of
 from clusters.selectors.objects import object_seen_by
 from clusters.selectors.operations import operation_seen_by, operations_seen_by
 from clusters.selectors.services import service_seen_by, services_seen_by, without_specs
+from clusters.selectors.tasks import task_matrix
 from live.changes import Touched
 from live.hub import Fragments
 
@@ -117,7 +118,7 @@ def _there(rows: Any, ids: set[str]) -> set[str]:
 
 def _service(user: User, argument: str, touched: Changes) -> Fragments:
     name, _, service_id = argument.partition(":")
-    found = _of(touched, name, "service", "task", "operation", "node", "cluster")
+    found = _of(touched, name, "service", "slots", "slot", "operation", "node", "cluster")
     if found is not None:
         found = [
             t for t in found if t.noun in ("node", "cluster") or service_id in (t.key, t.parent)
@@ -130,24 +131,41 @@ def _service(user: User, argument: str, touched: Changes) -> Fragments:
         if _hidden(user, name) or _there(Service.objects.filter(cluster__name=name), {service_id}):
             return {}
         return {"service-gone": _html("service_gone", {"gone": True})}
-    nouns = {t.noun for t in found} if found is not None else {"service", "task", "operation"}
-    return _service_parts(user, service, nouns)
+    nouns = {t.noun for t in found} if found is not None else {"service", "slots", "operation"}
+    slots = {t.key for t in found or () if t.noun == "slot"}
+    return {**_service_parts(user, service, nouns), **_slots(service, nouns, slots)}
 
 
 def _service_parts(user: User, service: Service, nouns: set[str]) -> Fragments:
-    parts = {"service-head": ("service_head", contexts.service_head(user, service))}
-    if nouns & {"task", "service", "node"}:
-        tasks = contexts.task_matrix(service)
-        parts["task-matrix"] = ("task_matrix", tasks)
-        parts["task-list"] = ("task_list", tasks)
+    fragments = {}
+    if nouns - {"slot"}:
+        fragments["service-head"] = _html("service_head", contexts.service_head(user, service))
     if nouns & {"operation"}:
-        parts["service-operations"] = (
-            "service_operations",
-            contexts.service_operations(user, service),
-        )
-    if nouns & {"service"}:
-        parts["revisions"] = ("revisions", contexts.revisions(user, service))
-    return {element: _html(template, context) for element, (template, context) in parts.items()}
+        operations = contexts.service_operations(user, service)
+        fragments["service-operations"] = _html("service_operations", operations)
+    if nouns & {"slots"}:
+        fragments["revisions"] = _html("revisions", contexts.revisions(user, service))
+    return fragments
+
+
+def _slots(service: Service, nouns: set[str], keys: set[str]) -> Fragments:
+    """The whole matrix and list, or the slots that moved alone, however many there are."""
+    if nouns & {"slots", "node"}:
+        tasks = contexts.tasks(service)
+        return {"task-matrix": _html("task_matrix", tasks), "task-list": _html("task_list", tasks)}
+    if not keys:
+        return {}
+    fragments = {"task-legend": _html("task_legend", contexts.task_legend(service))}
+    for slot in task_matrix(service, keys):
+        keys.discard(slot.key)
+        context = {"service": service, "slot": slot}
+        cell = f"slot-{slot.key}"
+        fragments[cell] = _gone("li", cell) if slot.gone else _html("task_slot", context)
+        fragments[f"rows-{slot.key}"] = _html("task_rows", context)
+    for key in keys:
+        fragments[f"slot-{key}"] = _gone("li", f"slot-{key}")
+        fragments[f"rows-{key}"] = _gone("tbody", f"rows-{key}")
+    return fragments
 
 
 def _cluster(user: User, name: str, touched: Changes) -> Fragments:
@@ -181,7 +199,11 @@ def _freshness(user: User, name: str, touched: Changes) -> Fragments:
 
 
 def _overview(user: User, _: str, touched: Changes) -> Fragments:
-    names = {t.cluster for t in touched if t.noun != "task"} if touched is not None else None
+    names = (
+        {t.cluster for t in touched if t.noun not in ("slots", "slot")}
+        if touched is not None
+        else None
+    )
     fragments = {}
     for cluster in clusters_seen_by(user):
         if names is None or cluster.name in names:

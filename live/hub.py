@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
+from itertools import groupby
 from typing import Any
 
 import psycopg
@@ -62,13 +63,11 @@ class Viewer:
     def frames(self) -> list[str]:
         """What is to be sent now, the newest of each element; a sign of life if there is nothing.
 
-        A frame is a JSON header line and HTML. Table rows come in a frame of their own: HTML knows
-        them only inside a table. The new sequence is told by the last frame alone.
+        A frame is a JSON header line and HTML. Parts of a table come in frames of their own: HTML
+        knows them only inside a table. The new sequence is told by the last frame alone.
         """
         html, self.pending = self.pending, {}
-        rows = [text for text in html.values() if text.lstrip().startswith("<tr")]
-        others = [text for text in html.values() if not text.lstrip().startswith("<tr")]
-        parts = ["".join(part) for part in (rows, others) if part] or [""]
+        parts = ["".join(alike) for _, alike in groupby(html.values(), _place)] or [""]
         last = len(parts) - 1
         frames = [self._frame(part, whole=number == last) for number, part in enumerate(parts)]
         self.reload = False
@@ -81,6 +80,12 @@ class Viewer:
         if self.behind:
             header["behind"] = True
         return f"{json.dumps(header)}\n{html}"
+
+
+def _place(html: str) -> str:
+    """Where HTML can stand: among rows, among groups of rows, or anywhere."""
+    start = html.lstrip()
+    return next((tag for tag in ("<tr", "<tbody") if start.startswith(tag)), "")
 
 
 @dataclass(frozen=True)

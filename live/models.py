@@ -15,8 +15,9 @@ class Counter(models.Model):
 class Change(models.Model):
     """That an object changed: what, not how. Readers look the object up; it may be gone.
 
-    `noun` is the kind ("service", "task", "node", "network", "cluster", "operation"), `key` the
-    object's own id, `parent` the id of what it belongs to (a task's service), "" if nothing.
+    `noun` is the kind ("service", "slot", "node", "network", "cluster", "operation"), `key` the
+    object's own id, `parent` the id of what it belongs to (a slot's service), "" if nothing.
+    "slots" is all of a service's at once: its spec is another, so they are all of an old one.
     A `noun` of "reset" says that more changed than is worth numbering: read all of `cluster`.
     """
 

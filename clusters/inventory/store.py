@@ -16,6 +16,7 @@ from live import changes
 from live.changes import Touched
 
 Known = tuple[Any, ...]
+Tasks = dict[str, tuple[int, str]]  # task id → its version and slot
 Small = type[Node] | type[Network] | type[Secret] | type[Config]
 References = frozenset[tuple[Noun, str]]  # the secrets and configs that a service mounts
 NOUNS: tuple[Noun, Noun] = ("secret", "config")
@@ -28,7 +29,7 @@ class Store:
     def __init__(self, cluster: Cluster, token: int) -> None:
         self.cluster, self.token = cluster, token
         self.ready_nodes: set[str] = set()
-        self._tasks: dict[str, dict[str, int]] = {}  # service id → task id → version
+        self._tasks: dict[str, Tasks] = {}  # by service id
         self._services: dict[str, Known] = {}
         self._listed: dict[str, tuple[int, int]] = {}  # (version, running) as the cheap list told
         self._nodes: dict[str, Known] = {}
@@ -41,10 +42,10 @@ class Store:
     def _load(self) -> None:
         """What a predecessor wrote; whatever differs from now on is a change."""
         tasks = SwarmTask.objects.filter(cluster=self.cluster)
-        for service, task, version in tasks.values_list(
-            "service_engine_id", "engine_id", "version"
+        for service, task, version, slot, node_id in tasks.values_list(
+            "service_engine_id", "engine_id", "version", "slot", "node_engine_id"
         ):
-            self._tasks.setdefault(service, {})[task] = version
+            self._tasks.setdefault(service, {})[task] = version, str(slot or node_id)
         for key, spec in self.cluster.services.values_list("engine_id", "spec"):
             self._services[key] = ()
             self._references[key] = _references(spec)
@@ -69,7 +70,7 @@ class Store:
         return self._listed.get(raw["ID"]) == _listed(raw)
 
     def task_version(self, service_id: str, task_id: str) -> int | None:
-        return self._tasks.get(service_id, {}).get(task_id)
+        return self._tasks.get(service_id, {}).get(task_id, (None, ""))[0]
 
     def services_on(self, node_ids: Iterable[str]) -> set[str]:
         tasks = SwarmTask.objects.filter(cluster=self.cluster, node_engine_id__in=list(node_ids))
@@ -113,12 +114,12 @@ class Store:
         self, service_id: str, stack: str, tasks: list[Raw], batch: "_Batch"
     ) -> None:
         known = self._tasks.get(service_id, {})
-        present = {task["ID"]: task["Version"]["Index"] for task in tasks}
+        present = {task["ID"]: (task["Version"]["Index"], _slot(task)) for task in tasks}
         for task in tasks:
             if known.get(task["ID"]) != present[task["ID"]]:
                 batch.add_task(task, service_id, stack)
         for gone in known.keys() - present.keys():
-            batch.remove_task(gone, service_id, stack)
+            batch.remove_task(gone, known[gone][1], service_id, stack)
         if known != present:
             batch.known_tasks[service_id] = present
 
@@ -233,7 +234,7 @@ class _Batch:
         self.touched: list[Touched] = []
         self.service_ids: set[str] = set()
         self.known_services: dict[str, Known] = {}
-        self.known_tasks: dict[str, dict[str, int]] = {}
+        self.known_tasks: dict[str, Tasks] = {}
         self.listed: dict[str, tuple[int, int]] = {}
         self.references: dict[str, References] = {}
         self.removed_services: list[str] = []
@@ -250,14 +251,16 @@ class _Batch:
     ) -> None:
         self._services.append((readings.storable(raw), tally, new_version))
         self.touch("service", raw["ID"], stack=stack)
+        if new_version:  # which of its tasks are of an old template
+            self.touch("slots", raw["ID"], stack=stack)
 
     def add_task(self, raw: Raw, service_id: str, stack: str) -> None:
         self._tasks.append(readings.storable(raw))
-        self.touch("task", raw["ID"], service_id, stack)
+        self.touch("slot", _slot(raw), service_id, stack)
 
-    def remove_task(self, task_id: str, service_id: str, stack: str) -> None:
+    def remove_task(self, task_id: str, slot: str, service_id: str, stack: str) -> None:
         self._removed_tasks.append(task_id)
-        self.touch("task", task_id, service_id, stack)
+        self.touch("slot", slot, service_id, stack)
 
     def save(self, cluster: Cluster) -> None:
         rows = [
@@ -287,6 +290,11 @@ class _Batch:
 
 def _listed(raw: Raw) -> tuple[int, int]:
     return raw["Version"]["Index"], (raw.get("ServiceStatus") or {}).get("RunningTasks", 0)
+
+
+def _slot(task: Raw) -> str:
+    """A task's place: the number of its slot, or the node's id for a global service."""
+    return str(task.get("Slot") or task.get("NodeID", ""))
 
 
 def _tallied(tally: readings.Tally) -> dict[str, Any]:

@@ -1,7 +1,6 @@
 """Tags and filters of the Swarm's vocabulary, known to every template."""
 
 import json
-from collections import Counter
 from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import Any
@@ -344,10 +343,9 @@ def octal(mode: int | None) -> str:
 
 
 @register.filter
-def gone(slot: Slot) -> bool:
-    """Whether the slot is no more: its last task ended, and none is wanted in its place."""
-    current = slot.current
-    return current.ended and current.task.desired_state in ("shutdown", "remove")
+def roomy(service: Service) -> bool:
+    """Whether its tasks are few enough for cells with words."""
+    return service.desired <= 12
 
 
 @register.filter
@@ -360,24 +358,6 @@ def slot_label(slot: Slot) -> str:
         text += f" {place}"
     more = [*(["old version"] if cell.old else []), *([cell.task.error] if cell.task.error else [])]
     return ", ".join([text, *more])
-
-
-@register.filter
-def tallied(slots: Iterable[Slot]) -> list[tuple[str, str, int]]:
-    """Tone, state and count of the present tasks: the matrix's legend."""
-    counts = Counter(slot.current.state for slot in slots if not gone(slot))
-    return [(look("task", name).tone, name, count) for name, count in sorted(counts.items())]
-
-
-@register.filter
-def old_count(slots: Iterable[Slot]) -> int:
-    return sum(slot.current.old for slot in slots if not gone(slot))
-
-
-@register.filter
-def any_failed(slots: Iterable[Slot]) -> bool:
-    """Whether an earlier task failed in any slot, as far as the matrix marks them."""
-    return any(cell.failed for slot in slots if not gone(slot) for cell in slot.history[:4])
 
 
 @register.filter

@@ -77,8 +77,7 @@ def _service_page(
 @needs(Action.SERVICE_VIEW)
 def tasks(request: HttpRequest, cluster: str, service: str) -> HttpResponse:
     actor, found = find_service(request, cluster, service)
-    slots = task_matrix(found)
-    return _service_page(request, actor.user, found, "tasks", slots=slots)
+    return _service_page(request, actor.user, found, "tasks", **contexts.tasks(found))
 
 
 @require_safe
@@ -86,14 +85,14 @@ def tasks(request: HttpRequest, cluster: str, service: str) -> HttpResponse:
 def task(request: HttpRequest, cluster: str, service: str, task: str) -> HttpResponse:
     """One task with its slot's history: beside the matrix, or as a page of its own."""
     actor, found = find_service(request, cluster, service)
-    slots = task_matrix(found)
-    for slot in slots:
+    tasks = contexts.tasks(found)
+    for slot in tasks["slots"]:
         for cell in (slot.current, *slot.history):
             if cell.task.engine_id == task:
-                context = {"slot": slot, "cell": cell, "service": found, "cluster": found.cluster}
+                context = {**tasks, "slot": slot, "cell": cell, "cluster": found.cluster}
                 if request.headers.get("HX-Request"):
                     return render(request, "clusters/_task.html", context)
-                return _service_page(request, actor.user, found, "tasks", slots=slots, **context)
+                return _service_page(request, actor.user, found, "tasks", **context)
     raise NotFound("This task is gone: Swarm keeps only the last few of every slot.")
 
 

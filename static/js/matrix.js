@@ -21,7 +21,7 @@ function detail(address, again = false) {
 
 // The task beside the matrix moves with its cell.
 document.addEventListener("pilothouse:swapped", (event) => {
-  if (!shown || event.target.id !== "task-matrix") return;
+  if (!shown || !event.target.closest("#task-matrix")) return;
   if ((cellOf(shown)?.dataset.value ?? "") !== told) detail(shown, true);
 });
 

@@ -56,6 +56,19 @@ function morph(old, fresh) {
   element.dispatchEvent(new CustomEvent("pilothouse:swapped", { bubbles: true }));
 }
 
+// An element that the page lacks goes where it says, in the order that it says.
+function insert(fresh) {
+  const place = document.querySelector(fresh.dataset.liveInto);
+  if (!place) return;
+  const order = Number(fresh.dataset.order);
+  const next = [...place.children].find((other) => Number(other.dataset.order) > order);
+  place.insertBefore(fresh, next ?? null);
+  window.htmx.process(fresh);
+  refreshTimes(fresh);
+  highlight(fresh, new Map());
+  fresh.dispatchEvent(new CustomEvent("pilothouse:swapped", { bubbles: true }));
+}
+
 // Swaps each top-level element in for the one with its id; returns those that the page lacks.
 export function swapFragments(html) {
   const template = document.createElement("template");
@@ -65,6 +78,7 @@ export function swapFragments(html) {
     const old = document.getElementById(fresh.id);
     if ("liveRemove" in fresh.dataset) old?.remove();
     else if (old) morph(old, fresh);
+    else if (fresh.dataset.liveInto) insert(fresh);
     else strangers.push(fresh);
   }
   return strangers;

@@ -139,7 +139,7 @@ def test_every_change_of_a_row_is_numbered(panel: Panel) -> None:
     service = panel.swarm.create(service_spec())
     _settle(panel, watch)
     told = {(t.noun, t.parent or t.key) for t in changes.since(before) or []}
-    assert {("service", service), ("task", service)} <= told
+    assert {("service", service), ("slots", service), ("slot", service)} <= told
 
 
 def test_what_postgresql_cannot_hold_does_not_blind_the_panel(panel: Panel) -> None:

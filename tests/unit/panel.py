@@ -98,11 +98,10 @@ def make_task(service: Service, slot: int, **of: Any) -> SwarmTask:
     fields = {
         "service_engine_id": service.engine_id, "node_engine_id": "n1", "state": "running",
         "desired_state": "running", "container_id": f"c-{service.name}-{slot}", "version": 1,
-        "template_hash": service.template_hash, "created_at": now, "state_at": now, **of,
+        "template_hash": service.template_hash, "created_at": now, "state_at": now,
+        "engine_id": f"t-{service.name}-{slot}", **of,
     }  # fmt: skip
-    return SwarmTask.objects.create(
-        cluster=service.cluster, engine_id=f"t-{service.name}-{slot}", slot=slot, **fields
-    )
+    return SwarmTask.objects.create(cluster=service.cluster, slot=slot, **fields)
 
 
 def keep_revision(service: Service, number: int, spec: dict[str, Any] | None = None) -> Revision:
