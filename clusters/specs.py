@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, cast
 
-from clusters.changes import Limits, Reservations, RolloutConfig, Update
+from clusters.changes import STACK_LABEL, Limits, Reservations, RolloutConfig, Update
 from clusters.ports import Noun, Raw
 
 OPERATION_LABEL = "io.pilothouse.operation"  # tells a panel that comes back which write was its own
@@ -198,12 +198,23 @@ def restarted(spec: Raw) -> Raw:
 
 
 def returned_to(spec: Raw, revision: Raw, *, keep_replicas: bool) -> Raw:
-    """The revision's spec, with the present replica count if asked and if both have one."""
-    new = copy.deepcopy(_plain(revision))
+    """The revision's spec, with the present replica count if asked and if both have one.
+
+    It stays in its present stack: that decides who may change it.
+    """
+    new = _in_stack_of(spec, copy.deepcopy(_plain(revision)))
     replicas = replicas_of(spec)
     if keep_replicas and replicas is not None and replicas_of(new) is not None:
         new = scaled(new, replicas)
     return new
+
+
+def _in_stack_of(spec: Raw, new: Raw) -> Raw:
+    labels = {name: value for name, value in new["Labels"].items() if name != STACK_LABEL}
+    present = spec.get("Labels") or {}
+    if STACK_LABEL in present:
+        labels[STACK_LABEL] = present[STACK_LABEL]
+    return {**new, "Labels": labels}
 
 
 def held(spec: Raw) -> Raw:
