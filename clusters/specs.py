@@ -337,6 +337,43 @@ def replaces_tasks(before: Raw, after: Raw) -> bool:
     return bool(before.get("TaskTemplate") != after.get("TaskTemplate"))
 
 
+# What a container reaches beyond its own files. The panel changes none of it, but a rollback leads
+# to a spec that somebody with the whole engine at hand wrote, and may have taken back since.
+_REACHING = (
+    "TaskTemplate.Runtime", "TaskTemplate.PluginSpec", "TaskTemplate.Networks", "Networks",
+    *(f"TaskTemplate.ContainerSpec.{name}" for name in (
+        "CapabilityAdd", "CapabilityDrop", "Isolation", "Mounts", "Privileges", "Secrets",
+        "Sysctls",
+    )),
+)  # fmt: skip
+
+
+def widened(before: Raw, after: Raw) -> list[str]:
+    """The paths by which `after` lets its containers reach what those of `before` do not."""
+    return [path for path in _REACHING if _reaches_more(path, _at(before, path), _at(after, path))]
+
+
+def _at(spec: Raw, path: str) -> Any:
+    found: Any = spec
+    for name in path.split("."):
+        found = (found or {}).get(name)
+    return found
+
+
+def _reaches_more(path: str, before: Any, after: Any) -> bool:
+    if path.endswith("Drop"):
+        before, after = after, before
+    if isinstance(before or [], list) and isinstance(after or [], list):
+        return bool({_reach(entry) for entry in after or []} - set(map(_reach, before or [])))
+    return (before or None) != (after or None)
+
+
+def _reach(entry: Any) -> str:
+    """What an entry of a list reaches. For a secret: which; not by which file."""
+    secret = entry.get("SecretID") if isinstance(entry, dict) else None
+    return str(secret or fingerprint(entry))
+
+
 def differences(before: Raw, after: Raw) -> list[Difference]:
     """Every path in which two specs differ, our own label left out. Env is compared by name."""
     found: list[Difference] = []

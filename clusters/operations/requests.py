@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from django.db import IntegrityError, models, transaction
 
 from access import audit
-from access.authorize import Actor, Forbidden, authorize, most_replicas
+from access.authorize import Actor, Forbidden, authorize, may, most_replicas
 from access.models import AuditEntry
 from access.policy import Action
 from clusters import readings, specs
@@ -61,6 +61,7 @@ def preview(actor: Actor, service: Service, change: ServiceChange) -> Preview:
     authorize(actor, action, service.scope)
     _refuse_beyond_bounds(actor, service, change)
     after = _after(service, change)
+    _refuse_widening(actor, service, after)
     _refuse_stale(service, change, after)
     before_count, after_count = _count(service.spec), _count(after)
     return Preview(
@@ -312,6 +313,20 @@ def _refuse_beyond_bounds(actor: Actor, service: Service, change: ServiceChange)
     if bound is not None and not 1 <= change.replicas <= bound:
         why = f"Your grant lets you scale services here to between 1 and {bound} replicas."
         raise Forbidden(Action.SERVICE_SCALE, service.scope, visible=True, why=why)
+
+
+def _refuse_widening(actor: Actor, service: Service, after: Raw) -> None:
+    """Who may not mount a secret or the host's files must not get them back by a rollback."""
+    paths = specs.widened(service.spec, after)
+    if paths and not may(actor.user, Action.SERVICE_WIDEN, service.scope):
+        names = ", ".join(path.rpartition(".")[2] for path in paths)
+        why = (
+            f"That revision gives {service.name} back what was taken from it: {names}."
+            " Ask an administrator to return to it."
+        )
+        raise Forbidden(Action.SERVICE_WIDEN, service.scope, visible=True, why=why)
+    if paths:
+        authorize(actor, Action.SERVICE_WIDEN, service.scope)
 
 
 def _refuse_unless_insisted(service: Service, change: ServiceChange) -> None:

@@ -5,18 +5,22 @@ from typing import Any
 
 import pytest
 
-from access.models import User
+from access.models import AuditEntry, Grant, User
 from access.policy import Role
 from clusters import specs
-from clusters.changes import STACK_LABEL
+from clusters.changes import STACK_LABEL, Rollback
 from clusters.models import Operation, Service
+from clusters.operations.carry_out import advance
+from clusters.operations.requests import request
 from tests.unit.panel import (
     ApiClient,
+    browser_of,
     keep_revision,
     make_cluster,
     make_service,
     make_user,
 )
+from tests.unit.test_approvals import Woken, no_engine, proven
 from tests.unit.world import calls
 
 pytestmark = [
@@ -70,3 +74,73 @@ def test_a_rollback_moves_no_service_to_another_stack(
     asked = Operation.objects.get().after
     assert asked["Labels"] == {STACK_LABEL: "shop"}
     assert specs.image_of(asked) == "web:earlier"
+
+
+# --- Back to what was taken away -----------------------------------------------------------------
+
+BIND = {"Type": "bind", "Source": "/var/run/docker.sock", "Target": "/docker.sock"}
+HIDDEN = {"Driver": {"Name": "local", "Options": {"device": "/", "o": "bind"}}}
+VOLUME = {
+    "Type": "volume",
+    "Source": "v",
+    "Target": "/v",
+    "VolumeOptions": {"DriverConfig": HIDDEN},
+}
+DANGEROUS: dict[str, Any] = {
+    "Mounts": [BIND],
+    "Mounts hidden": [VOLUME],
+    "CapabilityAdd": ["CAP_SYS_ADMIN"],
+    "Privileges": {"NoNewPrivileges": False, "Seccomp": {"Mode": "unconfined"}},
+    "Secrets": [{"SecretID": "s1", "SecretName": "password", "File": {"Name": "password"}}],
+    "Sysctls": {"kernel.core_pattern": "|/x"},
+}
+
+
+@pytest.mark.parametrize("name", DANGEROUS)
+@pytest.mark.parametrize("role", [Role.OPERATOR, Role.ADMIN])
+def test_a_rollback_gives_back_only_for_administrators_what_was_taken_away(
+    service: Service, name: str, role: Role
+) -> None:
+    """Attack 1, Portainer CVE-2026-44849: another way to a spec than the one that is checked."""
+    spec = revise(service, **service.spec["Labels"])
+    spec["TaskTemplate"]["ContainerSpec"][name.split()[0]] = DANGEROUS[name]
+    keep_revision(service, 2, spec)
+    user = make_user(role, cluster="local")
+    asked = {"revision": "2", "version": str(service.version), "step": "confirm"}
+    answer = browser_of(user).post(f"{ROLLBACK}/", asked)
+    assert answer.status_code == (302 if role == Role.ADMIN else 403), answer.content
+    assert Operation.objects.exists() is (role == Role.ADMIN)
+    assert ApiClient(user).post(ROLLBACK, {"revision": 2}).status_code == 403  # a token never
+
+
+def test_the_right_to_give_it_back_is_asked_for_again_by_the_worker(service: Service) -> None:
+    spec = revise(service, **service.spec["Labels"])
+    spec["TaskTemplate"]["ContainerSpec"]["Mounts"] = [BIND]
+    keep_revision(service, 2, spec)
+    admin = proven(make_user(Role.ADMIN))
+    operation = request(admin, service, Rollback(revision=2), wake=Woken())
+    Grant.objects.filter(user=admin.user).update(role=Role.OPERATOR)
+    advance(str(operation.pk), no_engine, "worker")
+    operation.refresh_from_db()
+    assert operation.state == Operation.State.FAILED
+    assert AuditEntry.objects.filter(phase="refused", action="service.widen").exists()
+
+
+def test_what_is_taken_away_or_stays_is_nothing_given_back() -> None:
+    def spec(**container: Any) -> dict[str, Any]:
+        return {"TaskTemplate": {"ContainerSpec": {"Image": "web", **container}}}
+
+    secret = {"SecretID": "s1", "SecretName": "one", "File": {"Name": "here"}}
+    elsewhere = {**secret, "File": {"Name": "there"}}
+    for before, after, found in (
+        (spec(Mounts=[BIND]), spec(), []),
+        (spec(Mounts=[BIND]), spec(Mounts=[dict(reversed(BIND.items()))]), []),
+        (spec(Mounts=[]), spec(Mounts=None), []),
+        (spec(Secrets=[secret]), spec(Secrets=[elsewhere]), []),
+        (spec(CapabilityDrop=["ALL"]), spec(), ["CapabilityDrop"]),
+        (spec(), spec(CapabilityDrop=["ALL"]), []),
+        (spec(Mounts=[BIND]), spec(Mounts=[{**BIND, "Source": "/"}]), ["Mounts"]),
+    ):
+        assert [path.rpartition(".")[2] for path in specs.widened(before, after)] == found
+    more = {"TaskTemplate": {"ContainerSpec": {}, "Networks": [{"Target": "host"}]}}
+    assert specs.widened(spec(), more) == ["TaskTemplate.Networks"]
