@@ -15,7 +15,7 @@ from access.models import AuditEntry, User
 from access.policy import Action, Scope
 from access.selectors import is_protected
 from clusters import specs, states
-from clusters.models import MODELS, Approval, Operation, Service
+from clusters.models import MODELS, Approval, Cluster, Operation, Service
 from clusters.operations.announcing import Wake, announce, note_result
 from clusters.operations.holding import refuse_if_held
 from clusters.ports import Noun
@@ -28,7 +28,15 @@ S = Operation.State
 
 def needed(user: User, scope: Scope) -> bool:
     """Whether a change of a service that this user asks for here waits for somebody else."""
-    return is_protected(scope) and emergency_of(user, scope) is None
+    protected = any(is_protected(Scope(name, scope.stack)) for name in _names(scope.cluster))
+    return protected and emergency_of(user, scope) is None
+
+
+def _names(cluster: str) -> set[str]:
+    """Those of the cluster's Swarm: registered once more under another name, it is as protected."""
+    swarms = Cluster.objects.filter(name=cluster).exclude(swarm_id="").values("swarm_id")
+    others = Cluster.objects.filter(swarm_id__in=swarms).values_list("name", flat=True)
+    return {cluster, *others}
 
 
 def needed_for(user: User, operation: Operation) -> bool:

@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 
-from access.models import AuditEntry, Grant, User
+from access.models import AuditEntry, Grant, Protection, User
 from access.policy import Role
 from clusters import specs
 from clusters.changes import STACK_LABEL, Rollback
-from clusters.models import Operation, Service
+from clusters.models import Cluster, Operation, Service
 from clusters.operations.carry_out import advance
 from clusters.operations.requests import request
 from tests.unit.panel import (
@@ -74,6 +74,31 @@ def test_a_rollback_moves_no_service_to_another_stack(
     asked = Operation.objects.get().after
     assert asked["Labels"] == {STACK_LABEL: "shop"}
     assert specs.image_of(asked) == "web:earlier"
+
+
+# --- Around the second person --------------------------------------------------------------------
+
+
+def test_a_swarm_is_as_protected_under_another_name(service: Service) -> None:
+    """Who may register clusters could add a protected one once more, and change it there alone."""
+    alias = make_cluster("alias")
+    Cluster.objects.update(swarm_id="swarm-1")
+    elsewhere = make_cluster("elsewhere")
+    Protection.objects.create(cluster="local", stack="shop")
+    admin = make_user(Role.ADMIN)
+    for cluster, state in ((alias, "awaiting"), (elsewhere, "pending")):
+        make_service(cluster, "web", stack="shop")
+        address = f"/clusters/{cluster.name}/services/web/scale"
+        assert ApiClient(admin).post(address, {"replicas": 5}).json()["state"] == state
+
+
+def test_swarms_that_nobody_has_looked_at_yet_are_not_one(service: Service) -> None:
+    make_service(make_cluster("other"), stack="blog")
+    Protection.objects.create(cluster="local")
+    answer = ApiClient(make_user(Role.ADMIN)).post(
+        "/clusters/other/services/web/scale", {"replicas": 5}
+    )
+    assert answer.json()["state"] == "pending"
 
 
 # --- Back to what was taken away -----------------------------------------------------------------
