@@ -10,7 +10,7 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
 from access import audit
-from access.authorize import Actor, Forbidden, authorize, emergency_of
+from access.authorize import Actor, Forbidden, authorize, emergency_of, may
 from access.models import AuditEntry, User
 from access.policy import Action, Scope
 from access.selectors import is_protected
@@ -109,7 +109,13 @@ def stands(operation: Operation) -> bool:
     approval = Approval.objects.filter(operation=operation).first()
     if approval is None:
         return not needed_for(operation.requested_by, operation)
-    return approval.approved and approval.after_hash == _asked(operation)
+    by_whoever_may = approval.approved and _may_still(approval.decided_by, operation.scope)
+    return by_whoever_may and approval.after_hash == _asked(operation)
+
+
+def _may_still(user: User | None, scope: Scope) -> bool:
+    """Whether who approved could do so now: a right that ended meanwhile ended for this as well."""
+    return user is not None and may(user, Action.OPERATION_APPROVE, scope)
 
 
 def decide(

@@ -8,8 +8,9 @@ import pytest
 from access.models import AuditEntry, Grant, Protection, User
 from access.policy import Role
 from clusters import specs
-from clusters.changes import STACK_LABEL, Rollback
+from clusters.changes import STACK_LABEL, Rollback, Scale
 from clusters.models import Cluster, Operation, Service
+from clusters.operations import approvals
 from clusters.operations.carry_out import advance
 from clusters.operations.requests import request
 from tests.unit.panel import (
@@ -99,6 +100,26 @@ def test_swarms_that_nobody_has_looked_at_yet_are_not_one(service: Service) -> N
         "/clusters/other/services/web/scale", {"replicas": 5}
     )
     assert answer.json()["state"] == "pending"
+
+
+def asked_for(service: Service) -> Operation:
+    Protection.objects.create(cluster="local", stack="shop")
+    ada = proven(make_user(Role.OPERATOR))
+    return request(ada, service, Scale(replicas=5), wake=Woken())
+
+
+@pytest.mark.parametrize("ending", ["disabled", "withdrawn"])
+def test_an_approval_ends_with_the_right_of_who_gave_it(service: Service, ending: str) -> None:
+    operation, bob = asked_for(service), proven(make_user(Role.OPERATOR))
+    approvals.decide(bob, operation, approve=True, wake=Woken())
+    if ending == "disabled":
+        User.objects.filter(pk=bob.user.pk).update(is_active=False)
+    else:
+        Grant.objects.filter(user=bob.user).delete()
+    advance(str(operation.pk), no_engine, "worker")
+    operation.refresh_from_db()
+    assert operation.state == Operation.State.FAILED
+    assert "nobody else approved" in operation.error
 
 
 # --- Back to what was taken away -----------------------------------------------------------------
