@@ -146,8 +146,10 @@ def decide(
 
 
 def _locked(operation: Operation) -> Approval:
+    """With its operation as it is now: of two who decide at once, or one who withdraws it, one is
+    the first."""
     approval = (
-        Approval.objects.select_for_update(of=("self",))
+        Approval.objects.select_for_update(of=("self", "operation"), no_key=True)
         .select_related("operation__cluster", "operation__requested_by")
         .filter(operation=operation)
         .first()
@@ -224,7 +226,8 @@ def close_void() -> None:
 def _end_void(operation: Operation, reason: str) -> None:
     with transaction.atomic():
         approval = (
-            Approval.objects.select_for_update(of=("self",))
+            Approval.objects.select_for_update(of=("self", "operation"), no_key=True)
+            .select_related("operation")
             .filter(operation=operation, operation__state=S.AWAITING, decided_at=None)
             .first()
         )

@@ -1,18 +1,23 @@
 """Ways out of one's own scope, and around the second person."""
 
 import copy
+import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.db import connection
 
+from access.authorize import Actor
 from access.models import AuditEntry, Grant, Protection, User
 from access.policy import Role
 from clusters import specs
 from clusters.changes import STACK_LABEL, Rollback, Scale
-from clusters.models import Cluster, Operation, Service
+from clusters.models import Approval, Cluster, Operation, Service
 from clusters.operations import approvals
 from clusters.operations.carry_out import advance
-from clusters.operations.requests import request
+from clusters.operations.requests import request, request_cancel
+from clusters.problems import Invalid
 from tests.unit.panel import (
     ApiClient,
     browser_of,
@@ -120,6 +125,59 @@ def test_an_approval_ends_with_the_right_of_who_gave_it(service: Service, ending
     operation.refresh_from_db()
     assert operation.state == Operation.State.FAILED
     assert "nobody else approved" in operation.error
+
+
+def together(*calls: Callable[[], Any]) -> list[Any]:
+    """All at once, each with a connection of its own; what each returned or raised."""
+    gate, outcomes = threading.Barrier(len(calls)), [None] * len(calls)
+
+    def run(number: int, call: Callable[[], Any]) -> None:
+        gate.wait()
+        try:
+            outcomes[number] = call()
+        except Invalid as refused:
+            outcomes[number] = refused  # type: ignore[call-overload]
+        finally:
+            connection.close()
+
+    threads = [threading.Thread(target=run, args=each) for each in enumerate(calls)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    return outcomes
+
+
+@pytest.mark.django_db(transaction=True)
+@pytest.mark.parametrize("answers", [(True, True), (True, False), (False, False)])
+def test_of_two_who_decide_at_once_one_does(service: Service, answers: tuple[bool, bool]) -> None:
+    operation = asked_for(service)
+    people = [proven(make_user(Role.OPERATOR)) for _ in answers]
+
+    def decide(actor: Actor, answer: bool) -> Callable[[], Any]:
+        return lambda: approvals.decide(actor, operation, approve=answer, wake=Woken())
+
+    outcomes = together(*map(decide, people, answers))
+    assert sum(isinstance(outcome, Invalid) for outcome in outcomes) == 1, outcomes
+    approval = Approval.objects.get()
+    (told,) = AuditEntry.objects.filter(action="operation.approve")
+    assert told.actor == approval.decided_by
+    assert (told.outcome == "approved") == approval.approved
+    assert AuditEntry.objects.filter(phase="result").count() == (not approval.approved)
+
+
+@pytest.mark.django_db(transaction=True)
+def test_what_is_withdrawn_at_that_moment_is_not_told_as_approved(service: Service) -> None:
+    operation = asked_for(service)
+    ada, bob = Actor(operation.requested_by, "browser"), proven(make_user(Role.OPERATOR))
+    together(
+        lambda: request_cancel(ada, operation, Operation.Cancel.STOP, wake=Woken()),
+        lambda: approvals.decide(bob, operation, approve=True, wake=Woken()),
+    )
+    operation.refresh_from_db()
+    approved = AuditEntry.objects.filter(action="operation.approve").exists()
+    assert Approval.objects.filter(approved=True).exists() is approved
+    assert operation.state == ("cancelling" if approved else "cancelled")
 
 
 # --- Back to what was taken away -----------------------------------------------------------------
