@@ -31,7 +31,10 @@ CLOSED_AT_ONCE = 200
 def refused(actor: Actor, refusal: Forbidden) -> None:
     """Somebody tried what they may not. Call it outside of the transaction that it rolled back."""
     outcome = "unproven" if isinstance(refusal, ProofNeeded) else "forbidden"
-    _note(actor, refusal.action, AuditEntry.Phase.REFUSED, refusal.scope, outcome=outcome)
+    scope, target = refusal.scope, ""
+    if not audit.has_chain(scope.cluster):
+        scope, target = EVERYWHERE, "" if scope == EVERYWHERE else str(scope)
+    _note(actor, refusal.action, AuditEntry.Phase.REFUSED, scope, target, outcome=outcome)
 
 
 def read(actor: Actor, action: Action, scope: Scope = EVERYWHERE, target: str = "") -> None:

@@ -9,7 +9,7 @@ import pytest
 from django.db import connection
 
 from access.authorize import Actor
-from access.models import AuditEntry, Grant, Protection, User
+from access.models import AuditChain, AuditEntry, Grant, Protection, User
 from access.policy import Role
 from clusters import specs
 from clusters.changes import STACK_LABEL, Rollback, Scale
@@ -248,3 +248,15 @@ def test_what_is_taken_away_or_stays_is_nothing_given_back() -> None:
         assert [path.rpartition(".")[2] for path in specs.widened(before, after)] == found
     more = {"TaskTemplate": {"ContainerSpec": {}, "Networks": [{"Target": "host"}]}}
     assert specs.widened(spec(), more) == ["TaskTemplate.Networks"]
+
+
+def test_nobody_begins_a_chain_by_asking_for_what_never_was() -> None:
+    viewer = browser_of(make_user(Role.VIEWER))
+    grant = {"user": "x", "role": "viewer", "cluster": "made-up"}
+    assert viewer.post("/api/v1/access/grants", grant, "application/json").status_code in (403, 404)
+    auditor = make_user(Role.AUDITOR)
+    ApiClient(auditor).get("/audit", cluster="made-up")
+    browser_of(auditor).get("/audit/?cluster=made-up")
+    ApiClient(make_user(Role.AUDITOR, cluster="local")).get("/audit", cluster="made-up")
+    assert not AuditChain.objects.filter(cluster="made-up").exists()
+    assert AuditEntry.objects.filter(phase="refused", target="made-up").exists()
