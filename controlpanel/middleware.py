@@ -50,6 +50,8 @@ def told_to_browsers(get_response: GetResponse) -> GetResponse:
         response = get_response(request)
         response.headers.setdefault("Permissions-Policy", PERMISSIONS)
         response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        # What one may see is nobody else's to find in the browser once they have signed out.
+        response.headers.setdefault("Cache-Control", "no-store")
         return response
 
     return middleware

@@ -96,6 +96,7 @@ def test_a_page_holds_nothing_inline_and_tells_browsers_what_it_never_does(
         assert answer["Referrer-Policy"] == "same-origin"
         assert answer["Cross-Origin-Opener-Policy"] == "same-origin"
         assert "camera=()" in answer["Permissions-Policy"]
+        assert "no-store" in answer["Cache-Control"], address
 
 
 def test_cookies_are_for_the_panel_alone(settings: Any) -> None:
