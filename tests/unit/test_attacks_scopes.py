@@ -11,9 +11,10 @@ from django.db import connection
 from access.authorize import Actor
 from access.models import AuditChain, AuditEntry, Grant, Protection, User
 from access.policy import Role
+from access.vault import seal
 from clusters import specs
 from clusters.changes import STACK_LABEL, Rollback, Scale
-from clusters.models import Approval, Cluster, Operation, Service
+from clusters.models import Approval, Cluster, KeptSecret, Operation, Service
 from clusters.operations import approvals
 from clusters.operations.carry_out import advance
 from clusters.operations.requests import request, request_cancel
@@ -80,6 +81,24 @@ def test_a_rollback_moves_no_service_to_another_stack(
     asked = Operation.objects.get().after
     assert asked["Labels"] == {STACK_LABEL: "shop"}
     assert specs.image_of(asked) == "web:earlier"
+
+
+def test_a_secret_that_another_stack_keeps_is_not_forgotten_by_a_new_one(
+    service: Service, calls: list[str]
+) -> None:
+    KeptSecret.objects.create(
+        cluster=service.cluster, name="password", stack="blog", sealed=seal("eA=="),
+        kept_by=make_user(Role.ADMIN),
+    )  # fmt: skip
+    for stack, status in (("shop", 422), ("blog", 503)):  # there is no engine to go on to
+        manager = browser_of(make_user(Role.SECRET_MANAGER, cluster="local", stack=stack))
+        answer = manager.post(
+            "/api/v1/clusters/local/secrets",
+            {"name": "password", "stack": stack, "value": "x"},
+            content_type="application/json",
+        )
+        assert answer.status_code == status, answer.content
+    assert KeptSecret.objects.exists()
 
 
 # --- Around the second person --------------------------------------------------------------------
