@@ -156,7 +156,14 @@ def nodes_of(cluster: Cluster) -> QuerySet[Node]:
 
 
 def networks_of(cluster: Cluster) -> QuerySet[Network]:
+    """All of them, whoever may see them: to name those that a service is in."""
     return cluster.networks.all()
+
+
+def networks_seen_by(user: User, cluster: Cluster) -> QuerySet[Network]:
+    """Those of no stack, which are everybody's, and those of stacks that the user sees."""
+    visible = _in_scopes(visible_scopes(user), "cluster__name", "stack")
+    return cluster.networks.filter(Q(stack="") | visible)
 
 
 @dataclass(frozen=True, slots=True)

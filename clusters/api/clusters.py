@@ -48,7 +48,7 @@ def show_cluster(request: HttpRequest, cluster: str) -> dict[str, Any]:
     return {
         **shown.cluster(selectors.cluster_summary(user, row)),
         "members": [shown.node(node) for node in selectors.nodes_of(row)],
-        "networks": [shown.network(network) for network in selectors.networks_of(row)],
+        "networks": [shown.network(network) for network in selectors.networks_seen_by(user, row)],
         "stacks": [shown.stack(stack) for stack in selectors.stacks_of(user, row)],
     }
 

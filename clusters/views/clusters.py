@@ -31,7 +31,7 @@ def cluster(request: HttpRequest, cluster: str) -> HttpResponse:
         "freshness": selectors.freshness(found),
         "nodes": [contexts.node_row(found, node) for node in selectors.nodes_of(found)],
         "stacks": selectors.stacks_of(actor.user, found),
-        "networks": selectors.networks_of(found),
+        "networks": selectors.networks_seen_by(actor.user, found),
     }
     return render(request, "clusters/cluster.html", context)
 

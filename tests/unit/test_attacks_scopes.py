@@ -14,7 +14,7 @@ from access.policy import Role
 from access.vault import seal
 from clusters import specs
 from clusters.changes import STACK_LABEL, Rollback, Scale
-from clusters.models import Approval, Cluster, KeptSecret, Operation, Service
+from clusters.models import Approval, Cluster, KeptSecret, Network, Operation, Service
 from clusters.operations import approvals
 from clusters.operations.carry_out import advance
 from clusters.operations.requests import request, request_cancel
@@ -99,6 +99,18 @@ def test_a_secret_that_another_stack_keeps_is_not_forgotten_by_a_new_one(
         )
         assert answer.status_code == status, answer.content
     assert KeptSecret.objects.exists()
+
+
+def test_the_networks_of_other_stacks_are_absent(service: Service) -> None:
+    for name, stack in (("ingress", ""), ("shop_inner", "shop"), ("blog_inner", "blog")):
+        Network.objects.create(cluster=service.cluster, engine_id=name, name=name, stack=stack)
+    seen = {"shop": {"ingress", "shop_inner"}, "": {"ingress", "shop_inner", "blog_inner"}}
+    for place, names in seen.items():
+        user = make_user(Role.VIEWER, cluster="local", stack=place)
+        told = ApiClient(user).get("/clusters/local").json()["networks"]
+        assert {network["name"] for network in told} == names
+        page = browser_of(user).get("/clusters/local/").content
+        assert (b"blog_inner" in page) is ("blog_inner" in names)
 
 
 # --- Around the second person --------------------------------------------------------------------
