@@ -281,6 +281,20 @@ def test_what_is_taken_away_or_stays_is_nothing_given_back() -> None:
     assert specs.widened(spec(), more) == ["TaskTemplate.Networks"]
 
 
+# --- Small things that reach far -----------------------------------------------------------------
+
+
+def test_a_token_revokes_no_other_token_of_its_owner() -> None:
+    """One that leaked could end all automation of whom it was stolen from."""
+    user = make_user(Role.ADMIN)
+    narrow, other = ApiClient(user), ApiClient(user)
+    mine, others = (token.pk for token in user.api_tokens.order_by("id"))
+    assert narrow.request("DELETE", f"/access/tokens/{others}").status_code == 403
+    assert other.get("/clusters").status_code == 200
+    assert narrow.request("DELETE", f"/access/tokens/{mine}").status_code == 204
+    assert narrow.get("/clusters").status_code == 401
+
+
 def test_nobody_begins_a_chain_by_asking_for_what_never_was() -> None:
     viewer = browser_of(make_user(Role.VIEWER))
     grant = {"user": "x", "role": "viewer", "cluster": "made-up"}
