@@ -12,13 +12,14 @@ from access.authorize import Actor
 from access.models import AuditChain, AuditEntry, Grant, Protection, User
 from access.policy import Role
 from access.vault import seal
-from clusters import specs
+from clusters import fragments, specs
 from clusters.changes import STACK_LABEL, Rollback, Scale
 from clusters.models import Approval, Cluster, KeptSecret, Network, Operation, Service
 from clusters.operations import approvals
 from clusters.operations.carry_out import advance
 from clusters.operations.requests import request, request_cancel
 from clusters.problems import Invalid
+from live.changes import Touched
 from tests.unit.panel import (
     ApiClient,
     browser_of,
@@ -305,3 +306,11 @@ def test_nobody_begins_a_chain_by_asking_for_what_never_was() -> None:
     ApiClient(make_user(Role.AUDITOR, cluster="local")).get("/audit", cluster="made-up")
     assert not AuditChain.objects.filter(cluster="made-up").exists()
     assert AuditEntry.objects.filter(phase="refused", target="made-up").exists()
+
+
+def test_an_engines_id_is_no_markup(service: Service) -> None:
+    key = '"></tr><i id="tray" hx-get="/" hx-trigger="load">'
+    user = make_user(Role.VIEWER)
+    told = fragments.render(user, "services:local", [Touched("local", "service", key)])
+    assert "<i" not in "".join(told.values())
+    assert "data-live-remove" in told[f"service-{key}"]
