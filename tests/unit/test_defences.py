@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import AnonymousUser
 from django.core.checks import run_checks
 from django.test import Client
 
 from access.policy import EVERYWHERE, Role
 from access.tokens import issue_link, issue_token
-from controlpanel import limits, origins, redaction, safety
+from controlpanel import limits, origins, redaction, safety, sockets
 from controlpanel.limits import BodyLimit
 from tests.unit.panel import MARKS, make_user
 from tests.unit.world import (
@@ -254,6 +255,40 @@ def test_another_host_is_refused(host: str, path: str) -> None:
 def test_a_forwarded_host_is_not_believed() -> None:
     answer = Client().get("/", headers={"x-forwarded-host": "evil.example"})
     assert "evil.example" not in answer["Location"]
+
+
+# --- Sockets -------------------------------------------------------------------------------------
+
+
+def test_one_person_has_not_every_socket() -> None:
+    """Any viewer could open so many, of topics without end, that nobody else was told anything."""
+    ada, bob = make_user(), make_user()
+    done = asyncio.Event()
+    sent: list[dict[str, Any]] = []
+
+    async def inner(scope: Any, receive: Any, send: Any) -> None:
+        await done.wait()
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "websocket.connect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    async def all_of_them() -> None:
+        few = sockets.FewEach(inner)
+        people = [ada] * sockets.MOST_SOCKETS + [bob, AnonymousUser()]
+        opened = [asyncio.create_task(few({"user": who}, receive, send)) for who in people]
+        await asyncio.sleep(0)
+        assert sent == []
+        await few({"user": ada}, receive, send)
+        assert [message.get("code") for message in sent] == [None, 1013]
+        done.set()
+        await asyncio.gather(*opened)
+        await few({"user": ada}, receive, send)  # one of them has ended: there is room again
+        assert len(sent) == 2
+
+    asyncio.run(all_of_them())
 
 
 # --- Logs ----------------------------------------------------------------------------------------
