@@ -15,6 +15,7 @@ from django.test import Client
 
 from access.policy import EVERYWHERE, Role
 from access.tokens import issue_link, issue_token
+from clusters.forms.update import MOST_ROWS, Pairs
 from controlpanel import limits, origins, redaction, safety, sockets
 from controlpanel.limits import BodyLimit
 from tests.unit.panel import MARKS, make_user
@@ -255,6 +256,15 @@ def test_another_host_is_refused(host: str, path: str) -> None:
 def test_a_forwarded_host_is_not_believed() -> None:
     answer = Client().get("/", headers={"x-forwarded-host": "evil.example"})
     assert "evil.example" not in answer["Location"]
+
+
+def test_a_number_in_a_form_makes_no_thousands_of_rows() -> None:
+    """A request of some hundred bytes kept the panel busy for ten seconds."""
+    for rows in ("100000000", "1001"):
+        data = {"env-TOTAL_FORMS": rows, "env-INITIAL_FORMS": "0"}
+        form = Pairs(data, prefix="env")
+        assert not form.is_valid()
+        assert len(form.forms) <= MOST_ROWS < 1000
 
 
 # --- Sockets -------------------------------------------------------------------------------------
