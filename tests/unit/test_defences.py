@@ -333,6 +333,19 @@ def test_what_is_no_secret_stays(line: str) -> None:
     assert redaction.redacted(line) == line
 
 
+def test_what_an_engine_says_begins_no_line_of_its_own() -> None:
+    said = "refused\n2026-01-01 WARNING access.tasks audit heads: {}\x1b[2J\u2028\x9b\r"
+    record = logging.LogRecord("x", logging.ERROR, "x", 1, "It says: %s", (said,), None)
+    (line,) = redaction.Formatter("%(message)s").format(record).splitlines()
+    assert line.startswith("It says: refused\\n2026-01-01")
+    assert line.isprintable()
+    try:
+        raise ValueError
+    except ValueError:
+        record.exc_info = sys.exc_info()
+    assert len(redaction.Formatter("%(message)s").format(record).splitlines()) > 2
+
+
 def test_a_refused_sign_in_link_leaves_no_secret_in_the_log(
     capsys: pytest.CaptureFixture[str], caplog: pytest.LogCaptureFixture
 ) -> None:
