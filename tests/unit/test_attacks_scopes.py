@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import Group
 from django.db import connection
 
 from access.authorize import Actor
@@ -280,6 +281,15 @@ def test_what_is_taken_away_or_stays_is_nothing_given_back() -> None:
         assert [path.rpartition(".")[2] for path in specs.widened(before, after)] == found
     more = {"TaskTemplate": {"ContainerSpec": {}, "Networks": [{"Target": "host"}]}}
     assert specs.widened(spec(), more) == ["TaskTemplate.Networks"]
+
+
+def test_who_manages_a_cluster_gives_nothing_to_a_group_that_is_absent_to_them() -> None:
+    make_cluster()
+    Group.objects.create(name="far-away")
+    manager = browser_of(make_user(Role.ADMIN, cluster="local"))
+    for name in ("far-away", "nobody"):
+        grant = {"group": name, "role": "viewer", "cluster": "local"}
+        assert manager.post("/api/v1/access/grants", grant, "application/json").status_code == 404
 
 
 # --- Small things that reach far -----------------------------------------------------------------
