@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from django.contrib.auth.models import Group
 from django.db import connection
+from django.test import Client
 
 from access.authorize import Actor
 from access.models import AuditChain, AuditEntry, Grant, Protection, User
@@ -324,3 +325,32 @@ def test_an_engines_id_is_no_markup(service: Service) -> None:
     told = fragments.render(user, "services:local", [Touched("local", "service", key)])
     assert "<i" not in "".join(told.values())
     assert "data-live-remove" in told[f"service-{key}"]
+
+
+NUL_ADDRESSES = [
+    "/clusters/local/services/?q=%00", "/clusters/local/services/?stack=%00",
+    "/clusters/local/services/a%00/", "/operations/?state=%00", "/palette/?q=%00",
+    "/access/?q=%00", "/access/people/a%00/", "/clusters/local/configs/x%00/compare/",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("address", NUL_ADDRESSES)
+def test_a_character_that_nothing_has_in_it_is_absent(service: Service, address: str) -> None:
+    client = browser_of(make_user(Role.ADMIN), raise_request_exception=False)
+    assert client.get(address).status_code == 404
+    assert Client().get(address).status_code in (302, 404)
+
+
+def test_no_hidden_field_of_a_form_makes_a_page_fail(service: Service) -> None:
+    client = browser_of(make_user(Role.ADMIN), raise_request_exception=False)
+    fields = {"step": "confirm", "version": str(service.version)}
+    restart = "/clusters/local/services/web/restart/"
+    for senseless in ({"key": "a\0b"}, {"version": "abc"}, {"version": ""}):
+        assert client.post(restart, {**fields, **senseless}).status_code == 422
+    assert client.post(restart, {**fields, "step": "edit"}).status_code == 200
+    assert client.post(restart, fields).status_code == 302
+    again = f"/operations/{Operation.objects.get().pk}/again/"
+    assert client.post(again, {**fields, "key": "a\0b"}).status_code == 302
+    for version in ("abc", "-1", "9" * 5000, "²"):
+        answer = client.post(again, {"step": "confirm", "version": version})
+        assert answer.status_code == 409, version
