@@ -18,6 +18,7 @@ from access import chain
 from access.authorize import Actor, emergency_of
 from access.chain import Break
 from access.models import AuditChain, AuditEntry
+from access.places import places
 from access.policy import EVERYWHERE, Action, Scope
 
 
@@ -84,6 +85,11 @@ def _append(entry: AuditEntry) -> None:
     entry.hash = chain.link(head.hash, exported(entry))
     entry.save(force_insert=True)
     AuditChain.objects.filter(pk=head.pk).update(sequence=entry.sequence, hash=entry.hash)
+
+
+def has_chain(cluster: str) -> bool:
+    """Whether what happens there has a chain of its own: asking for what never was begins none."""
+    return AuditChain.objects.filter(pk=cluster).exists() or cluster in places()
 
 
 def _locked_head(cluster: str) -> Any:

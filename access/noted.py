@@ -1,7 +1,8 @@
 """What happens again and again, in the trail once: refusals, and reads of what is sensitive.
 
 The first of a kind is written at once. The same by the same person within the time is counted, and
-one more entry tells how often. Who tries many things within a minute is told of as that.
+one more entry tells how often. Who tries many things within a minute is told of as that; what they
+were shown is told one by one, or many harmless reads would hide the one that was not.
 """
 
 import hashlib
@@ -21,7 +22,7 @@ from access.policy import EVERYWHERE, Action, Scope
 
 MINUTE = timedelta(minutes=1)
 WINDOWS = {AuditEntry.Phase.REFUSED: MINUTE, AuditEntry.Phase.EVENT: timedelta(minutes=10)}
-MOST = 30  # different things of one person, told one by one
+MOST = 30  # different refusals of one person, told one by one
 MANY = "many"  # the outcome of what is told of together
 MOST_ADDRESSES = 50  # that are remembered of a token
 CLOSED_AT_ONCE = 200
@@ -30,7 +31,10 @@ CLOSED_AT_ONCE = 200
 def refused(actor: Actor, refusal: Forbidden) -> None:
     """Somebody tried what they may not. Call it outside of the transaction that it rolled back."""
     outcome = "unproven" if isinstance(refusal, ProofNeeded) else "forbidden"
-    _note(actor, refusal.action, AuditEntry.Phase.REFUSED, refusal.scope, outcome=outcome)
+    scope, target = refusal.scope, ""
+    if not audit.has_chain(scope.cluster):
+        scope, target = EVERYWHERE, "" if scope == EVERYWHERE else str(scope)
+    _note(actor, refusal.action, AuditEntry.Phase.REFUSED, scope, target, outcome=outcome)
 
 
 def read(actor: Actor, action: Action, scope: Scope = EVERYWHERE, target: str = "") -> None:
@@ -72,7 +76,8 @@ def _note(
     )
     if _counted(row):
         return
-    if Noted.objects.filter(actor=actor.user, until__gt=Now()).count() >= MOST:
+    refused = Noted.objects.filter(actor=actor.user, phase=AuditEntry.Phase.REFUSED)
+    if row.phase == AuditEntry.Phase.REFUSED and refused.filter(until__gt=Now()).count() >= MOST:
         row.cluster = row.stack = row.target = ""
         row.outcome = MANY
         if _counted(row):

@@ -18,6 +18,7 @@ class Action(StrEnum):
     SERVICE_UPDATE = "service.update"
     SERVICE_ROLLBACK = "service.rollback"
     SERVICE_RESTART = "service.restart"
+    SERVICE_WIDEN = "service.widen"  # a rollback that gives back mounts, secrets or privileges
     OPERATION_VIEW = "operation.view"
     OPERATION_CANCEL = "operation.cancel"
     OPERATION_APPROVE = "operation.approve"
@@ -85,6 +86,7 @@ EMERGENCY = _ADMIN - {Action.ACCESS_MANAGE, Action.ACCESS_VIEW, Action.BREAK_GLA
 STEP_UP = frozenset(
     {
         Action.CLUSTER_REMOVE,
+        Action.SERVICE_WIDEN,
         Action.OPERATION_APPROVE,
         Action.SECRET_WRITE,
         Action.SECRET_REMOVE,

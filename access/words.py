@@ -22,6 +22,7 @@ ACTIONS: dict[Action, str] = {
     Action.SERVICE_UPDATE: "Update a service",
     Action.SERVICE_ROLLBACK: "Roll a service back",
     Action.SERVICE_RESTART: "Restart a service's tasks",
+    Action.SERVICE_WIDEN: "Roll back to mounts, secrets or privileges that were taken away",
     Action.OPERATION_VIEW: "See what was asked for and what became of it",
     Action.OPERATION_CANCEL: "Cancel an operation",
     Action.OPERATION_APPROVE: "Approve somebody else's change",

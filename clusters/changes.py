@@ -22,6 +22,7 @@ from pydantic import (
 from clusters import units
 
 MOST_REPLICAS = 10_000
+STACK_LABEL = "com.docker.stack.namespace"
 
 # The grammar of github.com/distribution/reference: [domain/]path[:tag][@digest].
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -70,6 +71,15 @@ def _label_name(name: str) -> str:
     return name
 
 
+def _service_label(name: str) -> str:
+    if _label_name(name) == STACK_LABEL:
+        raise ValueError(
+            f"the panel does not change {STACK_LABEL}: which stack a service belongs to decides who"
+            " may change it"
+        )
+    return name
+
+
 def _no_boolean(value: Any) -> Any:
     if isinstance(value, bool):
         raise ValueError("true and false are no numbers")  # pydantic would take them for 1 and 0
@@ -92,6 +102,7 @@ Ratio = Annotated[float, BeforeValidator(_no_boolean), Field(ge=0, le=1)]
 Value = Annotated[str | None, AfterValidator(_text)]
 Env = dict[Annotated[str, AfterValidator(_env_name)], Value]
 Labels = dict[Annotated[str, AfterValidator(_label_name)], Value]
+ServiceLabels = dict[Annotated[str, AfterValidator(_service_label)], Value]
 
 
 class _Strict(BaseModel):
@@ -155,7 +166,7 @@ class Update(_Change):
     env: Env = Field(default_factory=dict, max_length=1000)
     resources: Resources = Resources()
     constraints: list[Constraint] | None = Field(default=None, max_length=100)  # the whole list
-    labels: Labels = Field(default_factory=dict, max_length=1000)  # of the service
+    labels: ServiceLabels = Field(default_factory=dict, max_length=1000)  # of the service
     container_labels: Labels = Field(default_factory=dict, max_length=1000)
     update_config: RolloutConfig | None = None
     rollback_config: RollbackConfig | None = None
@@ -192,7 +203,6 @@ NAME_RULE = (
     " a digit."
 )
 _OBJECT_NAME = re.compile(r"[a-zA-Z0-9](?:[a-zA-Z0-9_.-]{0,62}[a-zA-Z0-9])?", re.ASCII)
-STACK_LABEL = "com.docker.stack.namespace"
 
 
 def is_name(name: str) -> bool:

@@ -12,6 +12,7 @@ from typing import Any
 from uuid import UUID
 
 from django.template.loader import render_to_string
+from django.utils.html import format_html
 
 from access import alarms
 from access.authorize import one_look
@@ -73,7 +74,8 @@ def _html(name: str, context: Context) -> str:
 
 
 def _gone(tag: str, element: str) -> str:
-    return f'<{tag} id="{element}" data-live-remove></{tag}>'
+    """`element` holds an engine's id, and an engine may call things as it likes."""
+    return format_html('<{0} id="{1}" data-live-remove></{0}>', tag, element)
 
 
 def _of(touched: Changes, cluster: str, *nouns: str) -> list[Touched] | None:

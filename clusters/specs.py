@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from typing import Any, cast
 
-from clusters.changes import Limits, Reservations, RolloutConfig, Update
+from clusters.changes import STACK_LABEL, Limits, Reservations, RolloutConfig, Update
 from clusters.ports import Noun, Raw
 
 OPERATION_LABEL = "io.pilothouse.operation"  # tells a panel that comes back which write was its own
@@ -198,12 +198,23 @@ def restarted(spec: Raw) -> Raw:
 
 
 def returned_to(spec: Raw, revision: Raw, *, keep_replicas: bool) -> Raw:
-    """The revision's spec, with the present replica count if asked and if both have one."""
-    new = copy.deepcopy(_plain(revision))
+    """The revision's spec, with the present replica count if asked and if both have one.
+
+    It stays in its present stack: that decides who may change it.
+    """
+    new = _in_stack_of(spec, copy.deepcopy(_plain(revision)))
     replicas = replicas_of(spec)
     if keep_replicas and replicas is not None and replicas_of(new) is not None:
         new = scaled(new, replicas)
     return new
+
+
+def _in_stack_of(spec: Raw, new: Raw) -> Raw:
+    labels = {name: value for name, value in new["Labels"].items() if name != STACK_LABEL}
+    present = spec.get("Labels") or {}
+    if STACK_LABEL in present:
+        labels[STACK_LABEL] = present[STACK_LABEL]
+    return {**new, "Labels": labels}
 
 
 def held(spec: Raw) -> Raw:
@@ -324,6 +335,43 @@ def _rollout(present: Raw | None, change: RolloutConfig) -> Raw:
 def replaces_tasks(before: Raw, after: Raw) -> bool:
     """Whether Swarm will replace the running tasks: it compares the task templates."""
     return bool(before.get("TaskTemplate") != after.get("TaskTemplate"))
+
+
+# What a container reaches beyond its own files. The panel changes none of it, but a rollback leads
+# to a spec that somebody with the whole engine at hand wrote, and may have taken back since.
+_REACHING = (
+    "TaskTemplate.Runtime", "TaskTemplate.PluginSpec", "TaskTemplate.Networks", "Networks",
+    *(f"TaskTemplate.ContainerSpec.{name}" for name in (
+        "CapabilityAdd", "CapabilityDrop", "Isolation", "Mounts", "Privileges", "Secrets",
+        "Sysctls",
+    )),
+)  # fmt: skip
+
+
+def widened(before: Raw, after: Raw) -> list[str]:
+    """The paths by which `after` lets its containers reach what those of `before` do not."""
+    return [path for path in _REACHING if _reaches_more(path, _at(before, path), _at(after, path))]
+
+
+def _at(spec: Raw, path: str) -> Any:
+    found: Any = spec
+    for name in path.split("."):
+        found = (found or {}).get(name)
+    return found
+
+
+def _reaches_more(path: str, before: Any, after: Any) -> bool:
+    if path.endswith("Drop"):
+        before, after = after, before
+    if isinstance(before or [], list) and isinstance(after or [], list):
+        return bool({_reach(entry) for entry in after or []} - set(map(_reach, before or [])))
+    return (before or None) != (after or None)
+
+
+def _reach(entry: Any) -> str:
+    """What an entry of a list reaches. For a secret: which; not by which file."""
+    secret = entry.get("SecretID") if isinstance(entry, dict) else None
+    return str(secret or fingerprint(entry))
 
 
 def differences(before: Raw, after: Raw) -> list[Difference]:

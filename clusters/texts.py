@@ -1,10 +1,13 @@
 """The content of configs as lines of text, and two of them compared. Pure functions."""
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
-from difflib import SequenceMatcher
+from difflib import Match, SequenceMatcher
+from typing import Any
 
 MOST_LINES = 3000  # of one text; beyond it a page would be of no use to anybody
+MOST_STEPS = 5_000_000  # of one comparison: some two seconds
 CONTEXT = 3  # unchanged lines around a change
 
 
@@ -44,11 +47,40 @@ def too_long(*texts: str) -> bool:
     return any(len(text.splitlines()) > MOST_LINES for text in texts)
 
 
+class _Entangled(Exception):
+    """It would take minutes to find out which line became which."""
+
+
+class _Matcher(SequenceMatcher[str]):
+    """Gives up on what is made to be hard: few different lines, in ever another order."""
+
+    a: list[str]
+    b2j: dict[str, list[int]]  # a line of the second text → where it stands there
+    steps = 0
+
+    def find_longest_match(
+        self, alo: int = 0, ahi: int | None = None, blo: int = 0, bhi: int | None = None
+    ) -> Match:
+        self.steps += sum(len(self.b2j.get(line, ())) for line in self.a[alo:ahi])
+        if self.steps > MOST_STEPS:
+            raise _Entangled
+        return super().find_longest_match(alo, ahi, blo, bhi)
+
+
 def compared(before: str, after: str) -> list[list[Line]]:
-    """The two texts as groups of lines: changes with what stands around them, the rest left out."""
+    """The two texts as groups of lines: changes with what stands around them, the rest left out.
+
+    Where one does not follow from the other in a few steps, all is removed and all is added.
+    """
     old, new = before.splitlines(), after.splitlines()
-    groups = SequenceMatcher(None, old, new, autojunk=False).get_grouped_opcodes(CONTEXT)
-    return [list(_lines(group, old, new)) for group in groups]
+    return [list(_lines(group, old, new)) for group in _groups(old, new)]
+
+
+def _groups(old: list[str], new: list[str]) -> list[Any]:
+    for autojunk in (False, True):  # first by every line, then by those that are not everywhere
+        with suppress(_Entangled):
+            return list(_Matcher(None, old, new, autojunk).get_grouped_opcodes(CONTEXT))
+    return [[("replace", 0, len(old), 0, len(new))]]
 
 
 def _lines(

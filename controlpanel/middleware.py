@@ -50,6 +50,8 @@ def told_to_browsers(get_response: GetResponse) -> GetResponse:
         response = get_response(request)
         response.headers.setdefault("Permissions-Policy", PERMISSIONS)
         response.headers.setdefault("Cross-Origin-Resource-Policy", "same-origin")
+        # What one may see is nobody else's to find in the browser once they have signed out.
+        response.headers.setdefault("Cache-Control", "no-store")
         return response
 
     return middleware
@@ -71,6 +73,8 @@ def failures_in_words(get_response: GetResponse) -> GetResponse:
     """Also notes the live sequence before a page reads anything: its socket resumes from there."""
 
     def middleware(request: HttpRequest) -> HttpResponse:
+        if not request.path.startswith(NOT_PAGES) and _holds_nul(request):
+            return _answer(request, 404, "There is nothing here that you may see.")
         if _is_page(request):
             try:
                 request.live_since = current()  # type: ignore[attr-defined]
@@ -93,6 +97,12 @@ def failures_in_words(get_response: GetResponse) -> GetResponse:
 def _just_asks_for_a_proof(request: HttpRequest, failure: Forbidden) -> bool:
     """Whoever opens a dangerous page is asked who they are: that refuses nothing yet."""
     return isinstance(failure, ProofNeeded) and request.method in ("GET", "HEAD")
+
+
+def _holds_nul(request: HttpRequest) -> bool:
+    """What no address has in it, and PostgreSQL fails upon. What is posted, its form judges."""
+    sent = (text for _, texts in request.GET.lists() for text in texts)
+    return "\0" in request.path or any("\0" in text for text in sent)
 
 
 def _is_page(request: HttpRequest) -> bool:

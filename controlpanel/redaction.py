@@ -22,8 +22,19 @@ def redacted(text: str) -> str:
     return text
 
 
+# What would begin a line of its own, or move a terminal's cursor: an engine or a client said it.
+CONTROL = {
+    code: chr(code).encode("unicode_escape").decode()
+    for code in (*range(0x20), *range(0x7F, 0xA0), 0x2028, 0x2029)
+}
+
+
 class Formatter(logging.Formatter):
-    """The last step before a line leaves the process."""
+    """The last step before a line leaves the process. A message is one line."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:
+        record.message = record.message.translate(CONTROL)
+        return super().formatMessage(record)
 
     def format(self, record: logging.LogRecord) -> str:
         return redacted(super().format(record))

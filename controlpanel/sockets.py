@@ -1,6 +1,7 @@
 """Who is let in to a WebSocket: a page of ours with its session, or a program with a token."""
 
 import json
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Any
 
@@ -14,6 +15,8 @@ from controlpanel.problems import CHALLENGE, MEDIA_TYPE
 
 Scope = dict[str, Any]
 App = Callable[[Scope, Any, Any], Awaitable[None]]
+MOST_SOCKETS = 100  # of one person: many tabs, and some programs
+TRY_LATER = 1013
 REFUSED = "The token is unknown, expired or revoked."
 
 
@@ -25,12 +28,47 @@ class Sockets:
     """
 
     def __init__(self, inner: App) -> None:
-        self._of_program = _bearer(inner)
-        self._of_page = AuthMiddlewareStack(inner)
+        few = FewEach(inner)
+        self._of_program = _bearer(few)
+        self._of_page = AuthMiddlewareStack(few)
 
     async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
         by_token = any(name == b"authorization" for name, _ in scope["headers"])
         await (self._of_program if by_token else self._of_page)(scope, receive, send)
+
+
+class FewEach:
+    """So many sockets of one person at a time, in this process.
+
+    Each asks for topics to be rendered, or for logs to be read, while all the others wait.
+    """
+
+    def __init__(self, inner: App) -> None:
+        self._inner = inner
+        self._open: Counter[int] = Counter()  # by person
+
+    async def __call__(self, scope: Scope, receive: Any, send: Any) -> None:
+        person = getattr(scope.get("user"), "pk", None)
+        if person is None:
+            await self._inner(scope, receive, send)
+        elif self._open[person] >= MOST_SOCKETS:
+            await _try_later(receive, send)
+        else:
+            await self._counted(person, scope, receive, send)
+
+    async def _counted(self, person: int, scope: Scope, receive: Any, send: Any) -> None:
+        self._open[person] += 1
+        try:
+            await self._inner(scope, receive, send)
+        finally:
+            self._open[person] -= 1
+            self._open += Counter()  # without those who have none left
+
+
+async def _try_later(receive: Any, send: Any) -> None:
+    await receive()  # websocket.connect
+    await send({"type": "websocket.accept"})  # a browser learns the code of an accepted one alone
+    await send({"type": "websocket.close", "code": TRY_LATER, "reason": "You have too many open."})
 
 
 def _bearer(inner: App) -> App:

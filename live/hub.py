@@ -27,6 +27,7 @@ REVOKED = "pilothouse_revoked"  # the channel on which a user's id asks for a lo
 BEAT = 5.0  # seconds between two signs of life on an idle socket
 CHECK = 0.5  # seconds between two looks at rights and freshness: what runs out ends within one
 AGAIN = 1.0  # seconds before the bus is tried again
+MOST_MISSED = 1000  # changes: whoever missed more is quicker served by reading the page anew
 
 Fragments = dict[str, str]  # an element's id → its HTML
 Render = Callable[[Any, str, list[Touched] | None], Fragments]  # user, topic, changes (None: all)
@@ -48,6 +49,10 @@ class Viewer:
     pending: Fragments = field(default_factory=dict)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     _told: int = 0  # the sequence of the last frame that was whole
+
+    @property
+    def person(self) -> Any:
+        return getattr(self.user, "pk", None)
 
     def put(self, fragments: Fragments) -> None:
         for element, html in fragments.items():
@@ -124,6 +129,8 @@ class Hub:
 
     def leave(self, viewer: Viewer) -> None:
         self._viewers.discard(viewer)
+        if viewer in self._newcomers:
+            self._newcomers.remove(viewer)
 
     # --- The bus ---------------------------------------------------------------------------------
 
@@ -154,17 +161,27 @@ class Hub:
         while True:
             await self._wake.wait()
             self._wake.clear()
-            newcomers, self._newcomers = self._newcomers, []
+            newcomers = self._some_newcomers()
             try:
                 await self._bring_up(newcomers)
                 await self._deliver()
                 self._all_behind(False)
+                if self._newcomers:
+                    self._wake.set()
             except (DatabaseError, psycopg.Error) as error:
                 log.warning("The database does not answer: %s", error)
                 self._newcomers = newcomers + self._newcomers
                 self._all_behind(True)
                 await asyncio.sleep(AGAIN)
                 self._wake.set()
+
+    def _some_newcomers(self) -> list[Viewer]:
+        """The first of each person: who comes with many at once keeps others waiting for one."""
+        first: dict[Any, Viewer] = {}
+        for viewer in self._newcomers:
+            first.setdefault(viewer.person, viewer)
+        self._newcomers = [v for v in self._newcomers if first[v.person] is not v]
+        return list(first.values())
 
     async def _in_thread(self, call: Callable[..., Any], *args: Any) -> Any:
         def guarded() -> Any:
@@ -188,7 +205,8 @@ class Hub:
             since = viewer.sequence
             if since < self._sequence:
                 if since not in missed:
-                    missed[since] = await self._in_thread(changes.since, since)
+                    touched = await self._in_thread(changes.since, since)
+                    missed[since] = touched if len(touched or ()) <= MOST_MISSED else None
                 await self._show([viewer], missed[since], self._sequence)
             viewer.caught_up = True
 

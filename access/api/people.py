@@ -25,7 +25,7 @@ from access.api.answers import (
     known,
     place_shown,
 )
-from access.authorize import authorize, authorize_somewhere
+from access.authorize import authorize, authorize_somewhere, scopes_with
 from access.declared import needs
 from access.operations import grants as grant_operations
 from access.operations import groups as group_operations
@@ -170,7 +170,7 @@ def give(request: HttpRequest, new: NewGrant) -> Status:
     authorize(actor, MANAGE, new.scope)
     grant = grant_operations.give(
         actor,
-        _holder(new),
+        _holder(new, scopes_with(actor.user, MANAGE)),
         new.role,
         known(new.scope),
         expires_at=_with_offset(new.expires_at),
@@ -179,12 +179,12 @@ def give(request: HttpRequest, new: NewGrant) -> Status:
     return Status(201, grant_shown(grant))
 
 
-def _holder(new: NewGrant) -> grant_operations.Holder:
+def _holder(new: NewGrant, scopes: list[Scope]) -> grant_operations.Holder:
     if bool(new.user) == bool(new.group):
         raise Invalid("Say to whom: either a user or a group.", "user")
     if new.user:
         return directory.user_named(new.user)
-    return directory.group_named(new.group, [Scope()])
+    return directory.group_named(new.group, scopes)
 
 
 def _with_offset(moment: datetime | None) -> datetime | None:

@@ -4,6 +4,7 @@ import struct
 from typing import Any
 
 from allauth.account.forms import ReauthenticateForm
+from allauth.mfa import app_settings
 from allauth.mfa.base.forms import AuthenticateForm as CodeAtSignIn
 from allauth.mfa.base.forms import ReauthenticateForm as CodeAsProof
 from allauth.mfa.models import Authenticator
@@ -14,9 +15,11 @@ from allauth.mfa.webauthn.forms import (
     ReauthenticateWebAuthnForm,
 )
 from django import forms
+from django.core.cache import cache
 
 # What the library for security keys makes of an answer that is none.
 NO_ANSWER = (AttributeError, IndexError, KeyError, TypeError, ValueError, struct.error)
+TAKEN_FOR = (2 * app_settings.TOTP_TOLERANCE + 1) * app_settings.TOTP_PERIOD  # seconds
 NOT_THIS_KEY = "This key is not one of yours here, or it took too long. Try again."
 
 
@@ -32,11 +35,27 @@ def _code(label: str, help_text: str = "") -> forms.CharField:
     return forms.CharField(label=label, max_length=32, help_text=help_text, widget=widget)
 
 
-class SecondFactorForm(CodeAtSignIn):
+class UsedOnce:
+    """A code of an app is known as used for as long as it would be taken once more.
+
+    Allauth remembers it for one step; telephones' clocks differ, so it is taken for several.
+    """
+
+    authenticator: Authenticator
+
+    def clean_code(self) -> str:
+        code: str = super().clean_code()  # type: ignore[misc]
+        if self.authenticator.type == Authenticator.Type.TOTP:
+            used = self.authenticator.wrap()._get_used_cache_key(code)
+            cache.set(used, "y", TAKEN_FOR)
+        return code
+
+
+class SecondFactorForm(UsedOnce, CodeAtSignIn):
     code = _code("Code", "Of your authenticator app, or one of your recovery codes.")
 
 
-class CodeForm(CodeAsProof):
+class CodeForm(UsedOnce, CodeAsProof):
     code = _code("Code", "Of your authenticator app, or one of your recovery codes.")
 
 

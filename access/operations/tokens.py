@@ -48,8 +48,12 @@ def _refuse_beyond_oneself(actor: Actor, role: str, scope: Scope) -> None:
 
 
 def revoke(actor: Actor, token: ApiToken) -> None:
-    """It stops working at once, its open sockets included. Revoking it again changes nothing."""
-    if token.user_id != actor.user.pk:
+    """It stops working at once, its open sockets included. Revoking it again changes nothing.
+
+    Whoever came with a token revokes that one alone.
+    """
+    came_with = actor.user.token
+    if token.user_id != actor.user.pk or (came_with and came_with.pk != token.pk):
         authorize_manage(actor, token.scope)
     with transaction.atomic():
         if not ApiToken.objects.filter(pk=token.pk, revoked_at=None).update(revoked_at=Now()):

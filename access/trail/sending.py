@@ -41,7 +41,7 @@ def export_answer(
 
 def audited(asked: Scope, scopes: list[Scope]) -> Scope:
     """Where a reading is told of: in the chain of the cluster that was read, or the panel's own."""
-    if asked.cluster and any(scope.holds(asked) for scope in scopes):
+    if any(scope.holds(asked) for scope in scopes) and audit.has_chain(asked.cluster):
         return asked
     return scopes[0] if len(scopes) == 1 else EVERYWHERE
 

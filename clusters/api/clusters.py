@@ -16,7 +16,7 @@ from clusters.registration import NewCluster, NewSwarm
 from clusters.schemas.clusters import ClusterDetail, ClusterRow
 from clusters.schemas.operations import OperationRow
 from clusters.selectors.clusters import cluster_seen_by, cluster_summary, clusters_seen_by
-from clusters.selectors.nodes import networks_of, nodes_of
+from clusters.selectors.nodes import networks_seen_by, nodes_of
 from clusters.selectors.stacks import stacks_of
 from clusters.tasks import wake
 
@@ -52,7 +52,7 @@ def show_cluster(request: HttpRequest, cluster: str) -> dict[str, Any]:
     return {
         **shown.cluster(cluster_summary(user, row)),
         "members": [shown.node(node) for node in nodes_of(row)],
-        "networks": [shown.network(network) for network in networks_of(row)],
+        "networks": [shown.network(network) for network in networks_seen_by(user, row)],
         "stacks": [shown.stack(stack) for stack in stacks_of(user, row)],
     }
 

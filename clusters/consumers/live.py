@@ -88,7 +88,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await self.accept()  # a browser learns the code of an accepted socket alone
             await self.close(SIGNED_OUT)
             return
-        query = parse_qs(self.scope["query_string"].decode())
+        query = parse_qs(self.scope["query_string"].decode(errors="replace"))
         topics = frozenset(filter(fragments.is_topic, query.get("topics", [])[:MOST_TOPICS]))
         since = query.get("since", ["0"])[0]
         self.viewer = Viewer(
@@ -96,7 +96,7 @@ class LiveConsumer(AsyncWebsocketConsumer):
             rights=rights_of(await sync_to_async(grants_of)(user)),
             topics=topics,
             session="" if user.token else self.scope["session"].session_key or "",
-            sequence=int(since) if since.isdecimal() else 0,
+            sequence=int(since) if since.isdecimal() and len(since) < 19 else 0,
         )
         await self.accept()
         hub().join(self.viewer)

@@ -3,6 +3,7 @@
 from typing import Any, cast
 
 from django import forms
+from django.conf import settings
 
 from clusters import specs, units
 from clusters.changes import Update
@@ -58,9 +59,18 @@ class PairFormSet(forms.BaseFormSet):
         return found
 
 
+# What one request can hold of rows with four fields each. A number in it says how many are made.
+MOST_ROWS = settings.DATA_UPLOAD_MAX_NUMBER_FIELDS // 4
 Pairs = cast(
     type[PairFormSet],
-    forms.formset_factory(PairForm, formset=PairFormSet, extra=1, can_delete=True),
+    forms.formset_factory(
+        PairForm,
+        formset=PairFormSet,
+        extra=1,
+        can_delete=True,
+        max_num=MOST_ROWS,
+        absolute_max=MOST_ROWS,
+    ),
 )
 AMOUNTS = {
     "limit_cpus": ("limits", "cpus"),

@@ -10,12 +10,12 @@ from django.db import IntegrityError, transaction
 from django.db.models.functions import Now
 
 from access import audit
-from access.authorize import Actor, Forbidden, authorize, emergency_of
+from access.authorize import Actor, Forbidden, authorize, emergency_of, may
 from access.models import AuditEntry, User
 from access.policy import Action, Scope
 from access.selectors import is_protected
 from clusters import specs, states
-from clusters.models import MODELS, Approval, Operation, Service
+from clusters.models import MODELS, Approval, Cluster, Operation, Service
 from clusters.operations.announcing import Wake, announce, note_result
 from clusters.operations.holding import refuse_if_held
 from clusters.ports import Noun
@@ -28,7 +28,15 @@ S = Operation.State
 
 def needed(user: User, scope: Scope) -> bool:
     """Whether a change of a service that this user asks for here waits for somebody else."""
-    return is_protected(scope) and emergency_of(user, scope) is None
+    protected = any(is_protected(Scope(name, scope.stack)) for name in _names(scope.cluster))
+    return protected and emergency_of(user, scope) is None
+
+
+def _names(cluster: str) -> set[str]:
+    """Those of the cluster's Swarm: registered once more under another name, it is as protected."""
+    swarms = Cluster.objects.filter(name=cluster).exclude(swarm_id="").values("swarm_id")
+    others = Cluster.objects.filter(swarm_id__in=swarms).values_list("name", flat=True)
+    return {cluster, *others}
 
 
 def needed_for(user: User, operation: Operation) -> bool:
@@ -101,7 +109,13 @@ def stands(operation: Operation) -> bool:
     approval = Approval.objects.filter(operation=operation).first()
     if approval is None:
         return not needed_for(operation.requested_by, operation)
-    return approval.approved and approval.after_hash == _asked(operation)
+    by_whoever_may = approval.approved and _may_still(approval.decided_by, operation.scope)
+    return by_whoever_may and approval.after_hash == _asked(operation)
+
+
+def _may_still(user: User | None, scope: Scope) -> bool:
+    """Whether who approved could do so now: a right that ended meanwhile ended for this as well."""
+    return user is not None and may(user, Action.OPERATION_APPROVE, scope)
 
 
 def decide(
@@ -132,8 +146,10 @@ def decide(
 
 
 def _locked(operation: Operation) -> Approval:
+    """With its operation as it is now: of two who decide at once, or one who withdraws it, one is
+    the first."""
     approval = (
-        Approval.objects.select_for_update(of=("self",))
+        Approval.objects.select_for_update(of=("self", "operation"), no_key=True)
         .select_related("operation__cluster", "operation__requested_by")
         .filter(operation=operation)
         .first()
@@ -210,7 +226,8 @@ def close_void() -> None:
 def _end_void(operation: Operation, reason: str) -> None:
     with transaction.atomic():
         approval = (
-            Approval.objects.select_for_update(of=("self",))
+            Approval.objects.select_for_update(of=("self", "operation"), no_key=True)
+            .select_related("operation")
             .filter(operation=operation, operation__state=S.AWAITING, decided_at=None)
             .first()
         )

@@ -13,6 +13,7 @@ from django.utils import timezone
 from access import audit
 from access.authorize import Actor
 from access.models import AuditEntry
+from access.policy import Action
 from clusters import specs
 from clusters.inventory import revisions
 from clusters.models import Cluster, Operation
@@ -92,9 +93,11 @@ def _begin(operation: Operation) -> bool:
     """From pending to running, if the right still stands and the request is not stale."""
     action = next((a for kind, a in ACTIONS.values() if kind == operation.kind), None)
     action = action or following.SWARM_INIT_ACTION
-    if not may_still(operation, action):
-        _refuse(operation, action)
-        return False
+    widens = specs.widened(operation.before, operation.after)
+    for needed in (action, *([Action.SERVICE_WIDEN] if widens else [])):
+        if not may_still(operation, needed):
+            _refuse(operation, needed)
+            return False
     if not approvals.stands(operation):
         error = "This scope is protected, and nobody else approved the change; nothing was changed."
         _end(operation, S.FAILED, error=error)

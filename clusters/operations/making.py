@@ -13,7 +13,7 @@ from django.db import transaction
 from django.views.decorators.debug import sensitive_variables
 
 from access import audit
-from access.authorize import Actor, authorize
+from access.authorize import Actor, authorize, may
 from access.models import AuditEntry
 from access.policy import Action, Scope
 from access.vault import CannotUnseal, seal, unseal
@@ -72,6 +72,8 @@ def create(
         raise Invalid(NAME_RULE, "name")
     if MODELS[noun]._default_manager.filter(cluster=cluster, name=new.name).exists():
         raise Invalid(f"There is a {noun} named {new.name} already: choose another name.", "name")
+    if noun == "secret":
+        _refuse_to_forget_anothers(actor, cluster, new.name)
     labels = labels_of(new)
     spec = {"Name": new.name, "Labels": labels, "Data": base64.b64encode(data).decode()}
     detail = {"labels": labels, "bytes": len(data), "kept": keep}
@@ -84,6 +86,17 @@ def create(
         if keep:
             keep_value(actor, cluster, new.name, labels, data)
     return made
+
+
+def _refuse_to_forget_anothers(actor: Actor, cluster: Cluster, name: str) -> None:
+    """A new secret takes the place of what is kept under its name, maybe of another stack."""
+    kept = KeptSecret.objects.filter(cluster=cluster, name=name).first()
+    if kept and not may(actor.user, Action.SECRET_REMOVE, kept.scope):
+        raise Invalid(
+            f"The panel keeps an earlier secret named {name}, which is not yours to replace:"
+            " choose another name.",
+            "name",
+        )
 
 
 @sensitive_variables("data")

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from access.authorize import Actor, Forbidden, authorize, most_replicas
+from access.authorize import Actor, Forbidden, authorize, may, most_replicas
 from access.policy import Action
 from clusters import readings, specs
 from clusters.changes import Restart, Resume, Scale, ServiceChange, Update
@@ -45,6 +45,7 @@ def preview(actor: Actor, service: Service, change: ServiceChange) -> Preview:
     authorize(actor, action, service.scope)
     _refuse_beyond_bounds(actor, service, change)
     after = _after(service, change)
+    _refuse_widening(actor, service, after)
     _refuse_stale(service, change, after)
     before_count, after_count = _count(service.spec), _count(after)
     return Preview(
@@ -83,6 +84,20 @@ def released(service: Service) -> Raw:
     config = next((spec.get("UpdateConfig") for spec in earlier if not specs.is_held(spec)), None)
     spec = {key: value for key, value in service.spec.items() if key != "UpdateConfig"}
     return {**spec, "UpdateConfig": config} if config else spec
+
+
+def _refuse_widening(actor: Actor, service: Service, after: Raw) -> None:
+    """Who may not mount a secret or the host's files must not get them back by a rollback."""
+    paths = specs.widened(service.spec, after)
+    if paths and not may(actor.user, Action.SERVICE_WIDEN, service.scope):
+        names = ", ".join(path.rpartition(".")[2] for path in paths)
+        why = (
+            f"That revision gives {service.name} back what was taken from it: {names}."
+            " Ask an administrator to return to it."
+        )
+        raise Forbidden(Action.SERVICE_WIDEN, service.scope, visible=True, why=why)
+    if paths:
+        authorize(actor, Action.SERVICE_WIDEN, service.scope)
 
 
 def _refuse_stale(service: Service, change: ServiceChange, after: Raw) -> None:

@@ -28,7 +28,7 @@ from clusters.problems import Busy, Conflict, Invalid
 from clusters.selectors.operations import operations_seen_by
 from clusters.sensitive import note_env
 from clusters.tasks import wake
-from clusters.views.dialogs import close, dialog
+from clusters.views.dialogs import close, dialog, sent
 from clusters.views.finding import find_service
 
 FORMS: dict[str, type[forms.ServiceForm]] = {
@@ -68,13 +68,15 @@ resume = _view(Operation.Kind.RESUME)
 
 def _act(request: HttpRequest, actor: Actor, service: Service, kind: str) -> HttpResponse:
     address = _address(kind, service)
-    if request.method != "POST" and kind in WITHOUT_INPUT:
+    step = request.POST.get("step", "")
+    if kind in WITHOUT_INPUT and step not in ("preview", "confirm"):
         return show(request, preview(actor, service, WITHOUT_INPUT[kind]()), address)
     form = _form(kind, actor, service, request.POST if request.method == "POST" else None)
-    step = request.POST.get("step", "")
     if step not in ("preview", "confirm"):
         return _ask(request, actor, kind, form)
     if not form.is_valid():
+        if kind in WITHOUT_INPUT:  # there is no form to correct it in
+            raise Invalid("This is no answer to what was asked: open it once more.")
         return _ask(request, actor, kind, form, status=422)
     try:
         if step == "confirm":
@@ -158,7 +160,7 @@ def confirm(
     request: HttpRequest, actor: Actor, service: Service, change: ServiceChange, address: str
 ) -> HttpResponse:
     """Ask for the operation. Raises Invalid and Conflict; an operation under way is shown."""
-    key = request.POST.get("key", "")[:128] or None
+    key = sent(request, "key", 128) or None
     try:
         operation = request_change(actor, service, change, wake=wake, idempotency_key=key)
     except Busy as busy:

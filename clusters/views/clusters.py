@@ -15,7 +15,7 @@ from clusters.operations.clusters import register_cluster, remove_cluster
 from clusters.operations.requests import request_swarm_init
 from clusters.problems import Busy, Invalid
 from clusters.selectors.clusters import freshness
-from clusters.selectors.nodes import networks_of, nodes_of
+from clusters.selectors.nodes import networks_seen_by, nodes_of
 from clusters.selectors.stacks import stacks_of
 from clusters.tasks import wake
 from clusters.views.dialogs import close, dialog, go_to
@@ -34,7 +34,7 @@ def cluster(request: HttpRequest, cluster: str) -> HttpResponse:
         "freshness": freshness(found),
         "nodes": [contexts.node_row(found, node) for node in nodes_of(found)],
         "stacks": stacks_of(actor.user, found),
-        "networks": networks_of(found),
+        "networks": networks_seen_by(actor.user, found),
     }
     return render(request, "clusters/cluster.html", context)
 

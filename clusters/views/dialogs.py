@@ -27,6 +27,11 @@ def close(request: HttpRequest, message: str, address: str, link: str = "") -> H
     return response
 
 
+def sent(request: HttpRequest, name: str, most: int) -> str:
+    """A field that no form judges: cut, and without what PostgreSQL cannot keep."""
+    return request.POST.get(name, "").replace("\0", "").strip()[:most]
+
+
 def go_to(request: HttpRequest, address: str) -> HttpResponse:
     """Leave for another page, also from within a dialog."""
     if not request.headers.get("HX-Request"):

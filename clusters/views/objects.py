@@ -33,7 +33,7 @@ from clusters.selectors.objects import kept_secret_seen_by, objects_seen_by
 from clusters.selectors.operations import operations_seen_by
 from clusters.selectors.usage import usage
 from clusters.tasks import wake
-from clusters.views.dialogs import close, dialog
+from clusters.views.dialogs import close, dialog, sent
 from clusters.views.finding import find_cluster, find_object
 
 READ_OR_WRITE = ["GET", "HEAD", "POST"]
@@ -255,7 +255,7 @@ def _changed_text(found: Secret | Config, content: bytes) -> list[list[texts.Lin
 
 @sensitive_variables()
 def _confirm(request: HttpRequest, actor: Actor, found: Secret | Config) -> HttpResponse:
-    key = request.POST.get("key", "")[:128] or None
+    key = sent(request, "key", 128) or None
     keep = request.POST.get("keep") == "on"
     try:
         operation = rotations.request(

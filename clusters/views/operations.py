@@ -26,7 +26,7 @@ from clusters.selectors.operations import operation_list, operation_seen_by
 from clusters.selectors.services import service_seen_by
 from clusters.tasks import wake
 from clusters.views import actions
-from clusters.views.dialogs import close, dialog
+from clusters.views.dialogs import close, dialog, sent
 from clusters.views.finding import find_operation
 
 SHOWN = 200  # the newest; older ones are found by filtering
@@ -86,7 +86,7 @@ def decide(request: HttpRequest, operation: UUID) -> HttpResponse:
     context = contexts.operation(actor.user, found)
     if request.method != "POST":
         return dialog(request, "clusters/_decide.html", context)
-    answer, note = request.POST.get("answer", ""), request.POST.get("note", "").strip()[:500]
+    answer, note = request.POST.get("answer", ""), sent(request, "note", 500)
     if answer not in ("approve", "decline"):
         error = {"error": "Approve it or decline it."}
         return dialog(request, "clusters/_decide.html", context | error, status=422)
@@ -111,7 +111,8 @@ def again(request: HttpRequest, operation: UUID) -> HttpResponse:
     address = reverse("clusters:operation-again", args=[found.id])
     if request.POST.get("step") != "confirm":
         return actions.show(request, preview(actor, service, change), address)
-    seen = int(request.POST.get("version") or service.version)
+    version = request.POST.get("version") or str(service.version)
+    seen = int(version) if version.isascii() and version.isdigit() and len(version) < 19 else 0
     try:
         change = change.model_copy(update={"version": seen})
         return actions.confirm(request, actor, service, change, address)

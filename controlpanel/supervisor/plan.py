@@ -73,7 +73,8 @@ def panel_commands(host: str, port: int, beat_schedule: Path) -> dict[str, tuple
     """The arguments to Python of each process, here and in production, by its name."""
     uvicorn = (
         "-m", "uvicorn", "controlpanel.asgi:application", "--host", host, "--port", str(port),
-        "--ws", "websockets-sansio", "--no-access-log", "--log-level", "warning",
+        "--ws", "websockets-sansio", "--ws-max-size", "4096",  # viewers have nothing to say
+        "--no-access-log", "--log-level", "warning",
         "--timeout-graceful-shutdown", "3",
         "--no-proxy-headers",  # access.requests says which of them are believed
     )  # fmt: skip

@@ -76,6 +76,19 @@ def test_a_page_of_another_origin_opens_no_socket(processes: Processes) -> None:
             assert refused.value.response.status_code == 403, (path, origin)
 
 
+def test_a_viewer_has_nothing_to_say(processes: Processes) -> None:
+    """What it says all the same is not read into memory, megabyte after megabyte."""
+    port = web(processes)
+    token = {"Authorization": f"Bearer {issue_token(user(role=Role.OPERATOR), 't')}"}
+    address = f"ws://127.0.0.1:{port}/live/?topics=tray"
+    with connect(address, additional_headers=token) as socket:
+        socket.recv(timeout=10)
+        socket.send("x" * 10_000)
+        with pytest.raises(ConnectionClosed, match="1009"):
+            while True:
+                socket.recv(timeout=10)
+
+
 def test_no_credential_in_an_address_opens_anything_or_reaches_a_log(processes: Processes) -> None:
     """Portainer CVE-2026-44883: tokens in addresses, and so in the logs of every proxy."""
     port = web(processes)

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from django.contrib.auth.models import AnonymousUser
 from django.core.checks import run_checks
 from django.test import Client
 
 from access.policy import EVERYWHERE, Role
 from access.tokens import issue_link, issue_token
-from controlpanel import limits, origins, redaction, safety
+from clusters.forms.update import MOST_ROWS, Pairs
+from controlpanel import limits, origins, redaction, safety, sockets
 from controlpanel.limits import BodyLimit
 from tests.unit.panel import MARKS, make_user
 from tests.unit.world import (
@@ -96,6 +98,7 @@ def test_a_page_holds_nothing_inline_and_tells_browsers_what_it_never_does(
         assert answer["Referrer-Policy"] == "same-origin"
         assert answer["Cross-Origin-Opener-Policy"] == "same-origin"
         assert "camera=()" in answer["Permissions-Policy"]
+        assert "no-store" in answer["Cache-Control"], address
 
 
 def test_cookies_are_for_the_panel_alone(settings: Any) -> None:
@@ -255,6 +258,49 @@ def test_a_forwarded_host_is_not_believed() -> None:
     assert "evil.example" not in answer["Location"]
 
 
+def test_a_number_in_a_form_makes_no_thousands_of_rows() -> None:
+    """A request of some hundred bytes kept the panel busy for ten seconds."""
+    for rows in ("100000000", "1001"):
+        data = {"env-TOTAL_FORMS": rows, "env-INITIAL_FORMS": "0"}
+        form = Pairs(data, prefix="env")
+        assert not form.is_valid()
+        assert len(form.forms) <= MOST_ROWS < 1000
+
+
+# --- Sockets -------------------------------------------------------------------------------------
+
+
+def test_one_person_has_not_every_socket() -> None:
+    """Any viewer could open so many, of topics without end, that nobody else was told anything."""
+    ada, bob = make_user(), make_user()
+    done = asyncio.Event()
+    sent: list[dict[str, Any]] = []
+
+    async def inner(scope: Any, receive: Any, send: Any) -> None:
+        await done.wait()
+
+    async def receive() -> dict[str, Any]:
+        return {"type": "websocket.connect"}
+
+    async def send(message: dict[str, Any]) -> None:
+        sent.append(message)
+
+    async def all_of_them() -> None:
+        few = sockets.FewEach(inner)
+        people = [ada] * sockets.MOST_SOCKETS + [bob, AnonymousUser()]
+        opened = [asyncio.create_task(few({"user": who}, receive, send)) for who in people]
+        await asyncio.sleep(0)
+        assert sent == []
+        await few({"user": ada}, receive, send)
+        assert [message.get("code") for message in sent] == [None, 1013]
+        done.set()
+        await asyncio.gather(*opened)
+        await few({"user": ada}, receive, send)  # one of them has ended: there is room again
+        assert len(sent) == 2
+
+    asyncio.run(all_of_them())
+
+
 # --- Logs ----------------------------------------------------------------------------------------
 
 
@@ -285,6 +331,19 @@ def test_no_secret_stands_in_a_log(line: str, secret: str) -> None:
 @pytest.mark.parametrize("line", ["unix:///run/docker.sock", "http://localhost:8000/x", "phase 3"])
 def test_what_is_no_secret_stays(line: str) -> None:
     assert redaction.redacted(line) == line
+
+
+def test_what_an_engine_says_begins_no_line_of_its_own() -> None:
+    said = "refused\n2026-01-01 WARNING access.tasks audit heads: {}\x1b[2J\u2028\x9b\r"
+    record = logging.LogRecord("x", logging.ERROR, "x", 1, "It says: %s", (said,), None)
+    (line,) = redaction.Formatter("%(message)s").format(record).splitlines()
+    assert line.startswith("It says: refused\\n2026-01-01")
+    assert line.isprintable()
+    try:
+        raise ValueError
+    except ValueError:
+        record.exc_info = sys.exc_info()
+    assert len(redaction.Formatter("%(message)s").format(record).splitlines()) > 2
 
 
 def test_a_refused_sign_in_link_leaves_no_secret_in_the_log(

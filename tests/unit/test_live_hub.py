@@ -1,8 +1,15 @@
 """What one viewer of the live hub is sent."""
 
+import asyncio
 import json
+from types import SimpleNamespace
+from typing import Any
 
-from live.hub import Viewer
+import pytest
+
+from live import changes, hub
+from live.changes import Touched
+from live.hub import Hooks, Hub, Viewer
 
 
 def _viewer(**of: object) -> Viewer:
@@ -71,3 +78,63 @@ def test_an_old_picture_says_so_until_it_is_fresh() -> None:
     assert _read(viewer.frames()[0])[0]["behind"] is True
     viewer.behind = False
     assert "behind" not in _read(viewer.frames()[0])[0]
+
+
+# --- Whoever comes with many at once -------------------------------------------------------------
+
+
+def test_who_comes_with_many_waits_for_others_in_between(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Fifty sockets of one viewer, each with much to catch up on, silenced everybody's pages."""
+    order: list[str] = []
+    log = [Touched("lab", "service", str(number)) for number in range(4)]
+    monkeypatch.setattr(changes, "current", lambda: 4)
+    monkeypatch.setattr(changes, "since", lambda sequence: log[sequence:])
+
+    def render(user: Any, topic: str, touched: Any) -> dict[str, str]:
+        order.append(f"{topic} missed {len(touched)}")
+        return {}
+
+    def of(person: int, topic: str) -> Viewer:
+        user = SimpleNamespace(pk=person)
+        return Viewer(user=user, rights=topic, topics=frozenset({topic}))
+
+    async def pumped() -> list[Viewer]:
+        mine = Hub(Hooks(render=render, rights=lambda viewers: {}, clock=lambda topics: {}))
+        mine._tasks = [asyncio.create_task(mine._pump())]
+        many = [of(1, f"many-{number}") for number in range(5)]
+        for viewer in (*many, of(2, "other")):
+            mine.join(viewer)
+        mine.leave(many[2])
+        for _ in range(100):
+            await asyncio.sleep(0.01)
+            if len(order) >= 5:
+                break
+        mine._tasks[0].cancel()
+        return many
+
+    many = asyncio.run(pumped())
+    assert order[:2] == ["many-0 missed 4", "other missed 4"]
+    assert sorted(order[2:]) == ["many-1 missed 4", "many-3 missed 4", "many-4 missed 4"]
+    assert [viewer.caught_up for viewer in many] == [True, True, False, True, True]
+
+
+def test_who_missed_much_reads_the_page_anew(monkeypatch: pytest.MonkeyPatch) -> None:
+    log = [Touched("lab", "service", "s")] * (hub.MOST_MISSED + 1)
+    monkeypatch.setattr(changes, "current", lambda: len(log))
+    monkeypatch.setattr(changes, "since", lambda sequence: log[sequence:])
+    rendered: list[str] = []
+
+    def render(user: Any, topic: str, touched: Any) -> dict[str, str]:
+        rendered.append(topic)
+        return {}
+
+    async def brought_up(since: int) -> Viewer:
+        mine = Hub(Hooks(render=render, rights=lambda viewers: {}, clock=lambda topics: {}))
+        viewer = Viewer(user=None, rights="", topics=frozenset({"x"}), sequence=since)
+        await mine._bring_up([viewer])
+        return viewer
+
+    assert asyncio.run(brought_up(0)).reload
+    assert rendered == []
+    assert not asyncio.run(brought_up(1)).reload
+    assert rendered == ["x"]

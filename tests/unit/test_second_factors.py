@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 from allauth.mfa.models import Authenticator
 from allauth.mfa.totp.internal import auth
+from django.db import connection
 from django.test import Client
 
 from access.models import AuditEntry, User
@@ -195,6 +196,19 @@ def test_only_ones_own_key_is_removed(client: Client, ada: User) -> None:
     assert client.post(f"/account/keys/{key.pk}/remove/")["Location"] == "/account/"
     assert not has_second_factor(ada)
     assert audited() == ["factor.add", "factor.remove"]
+
+
+def test_a_code_of_an_app_works_once_for_as_long_as_it_is_shown(ada: User) -> None:
+    """It is taken for a step more than it is shown, either way: whoever saw it must not use it."""
+    give_app(ada)
+    code = code_now()
+    for expected in (True, False):
+        other = Client()
+        give(other, "ada")
+        other.post(SECOND_FACTOR, {"code": code})
+        assert signed_in(other) is expected
+        with connection.cursor() as cursor:  # half a minute later, when it still is a right code
+            cursor.execute("UPDATE pilothouse_cache SET expires = expires - interval '31 seconds'")
 
 
 # --- Recovery codes ------------------------------------------------------------------------------

@@ -436,6 +436,16 @@ def test_a_crawler_cannot_fill_the_trail() -> None:
     assert AuditEntry.objects.get(detail__has_key="more").detail["more"] == 200 - noted.MOST - 1
 
 
+def test_what_somebody_was_shown_hides_behind_nothing() -> None:
+    """Neither refusals nor harmless reads make the trail say “many” of a read that counts."""
+    kim = Actor(make_user(), "browser", "192.0.2.1")
+    for number in range(2 * noted.MOST):
+        noted.refused(kim, refusal(Scope(f"cluster-{number}")))
+        noted.read(kim, Action.CONFIG_VIEW, SHOP, f"harmless-{number}")
+    noted.read(kim, Action.CONFIG_VIEW, SHOP, "credentials")
+    assert AuditEntry.objects.filter(target="credentials", cluster=SHOP.cluster).count() == 1
+
+
 def test_refusals_of_pages_and_of_the_api_stand_in_the_trail() -> None:
     make_service(make_cluster())
     viewer = make_user(Role.VIEWER)
