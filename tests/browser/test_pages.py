@@ -150,6 +150,16 @@ def test_everything_is_reached_by_keys(person: Person) -> None:
     expect(page.get_by_label("Replicas")).to_be_focused()
 
 
+def test_two_configs_are_compared_at_a_click(person: Person) -> None:
+    page = person.open(f"{CONFIG}/compare/").page
+    expect(page.get_by_role("heading", name="Choose the config")).to_be_visible()
+    page.get_by_label("From").select_option("sutazai_prometheus.yml")
+    page.get_by_label("Shown").select_option("split")
+    page.get_by_role("button", name="Compare").click()
+    expect(page.locator("table.text-split")).to_be_visible()
+    assert page.url.endswith("?with=sutazai_prometheus.yml&view=split")
+
+
 def test_arrows_move_through_the_matrix_and_show_each_task(person: Person) -> None:
     page = person.open(WEB).page
     page.locator(".cells a.cell").first.focus()
