@@ -182,13 +182,23 @@ def _rotate(noun: Noun) -> View:
 @sensitive_variables()
 def _rotate_form(request: HttpRequest, actor: Actor, found: Secret | Config) -> RotateForm:
     """A config's form begins with what it holds now, or with what was typed for the preview."""
-    initial = {}
-    if isinstance(found, Config):
-        data = bytes(found.data)
-        if request.POST.get("sealed"):
-            data = _unsealed(request, actor, found)
-        initial["value"] = texts.text_of(data)
+    initial = _held(found)
+    if isinstance(found, Config) and request.POST.get("sealed"):
+        initial["value"] = texts.text_of(_unsealed(request, actor, found))
+    initial["keep"] = request.POST.get("keep") == "on"
     return RotateForm(found.noun, initial=initial)
+
+
+def _form_again(request: HttpRequest, actor: Actor, found: Secret | Config) -> RotateForm:
+    try:
+        return _rotate_form(request, actor, found)
+    except Invalid:  # what was sealed for the preview cannot be opened any more
+        return RotateForm(found.noun, initial=_held(found))
+
+
+def _held(found: Secret | Config) -> dict[str, Any]:
+    """What the field of a new value begins with."""
+    return {"value": texts.text_of(bytes(found.data))} if isinstance(found, Config) else {}
 
 
 def _ask(
@@ -213,7 +223,7 @@ def _basics(found: Secret | Config) -> dict[str, Any]:
 
 @sensitive_variables()
 def _preview(request: HttpRequest, actor: Actor, found: Secret | Config) -> HttpResponse:
-    form = RotateForm(found.noun, request.POST, request.FILES)
+    form = RotateForm(found.noun, request.POST, request.FILES, initial=_held(found))
     if not form.is_valid():
         return _ask(request, actor, found, form, 422)
     try:
@@ -267,8 +277,8 @@ def _confirm(request: HttpRequest, actor: Actor, found: Secret | Config) -> Http
         return _busy(request, actor, found, busy)
     except (Invalid, EngineError) as failure:
         told = making.told(failure, found.noun) if isinstance(failure, EngineError) else failure
-        error = f"{told} Give the value again to try once more."
-        return _ask(request, actor, found, RotateForm(found.noun), 422, error)
+        error = f"{told} Give the value, and try once more."
+        return _ask(request, actor, found, _form_again(request, actor, found), 422, error)
     message = f"The rotation of {operation.target} was asked for."
     address = reverse("clusters:operation", args=[operation.id])
     return close(request, message, address, "Follow it")

@@ -1,5 +1,6 @@
 """Rules of every page in a real browser, on a simulated Swarm: reachable, readable, and honest."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -148,6 +149,35 @@ def test_everything_is_reached_by_keys(person: Person) -> None:
     expect(page.locator("#palette [aria-selected=true]")).to_contain_text("Scale shop_web")
     page.keyboard.press("Enter")
     expect(page.get_by_label("Replicas")).to_be_focused()
+
+
+def test_a_secrets_value_stays_in_the_dialog_and_nowhere_else(
+    person: Person, tmp_path: Path
+) -> None:
+    page = person.open(SECRETS).page
+    page.get_by_role("link", name="Create a secret").click()
+    create = person.dialog.get_by_role("button", name="Create", exact=True)
+    value, file = person.dialog.locator("[name=value]"), person.dialog.locator("[name=file]")
+    person.dialog.locator("[name=name]").fill("not a name")
+    value.fill("a long value")
+    with page.expect_response("**/new-secret/") as answer:
+        create.click()
+    expect(person.dialog.locator(".errorlist")).to_contain_text("A name has at most")
+    expect(value).to_have_value("a long value")
+    assert "a long value" not in answer.value.text()
+
+    value.fill("")
+    (tmp_path / "key.pem").write_text("key")
+    file.set_input_files(tmp_path / "key.pem")
+    person.dialog.locator("[name=name]").fill("")
+    create.click()
+    expect(person.dialog.locator(".errorlist")).to_contain_text("required")
+    expect(file).to_have_value(re.compile(r"key\.pem$"))
+    page.keyboard.press("Escape")
+    expect(person.dialog).to_have_count(0)
+    page.get_by_role("link", name="Create a secret").click()
+    expect(value).to_have_value("")
+    expect(file).to_have_value("")
 
 
 def test_two_configs_are_compared_at_a_click(person: Person) -> None:
