@@ -84,6 +84,14 @@ def test_all_that_is_wrong_with_a_registration_is_told_at_once(admin: Client) ->
     assert nothing.count('class="errorlist"') == 2, "of each field once"
 
 
+def test_what_was_never_seen_is_not_counted(admin: Client) -> None:
+    cluster = make_cluster("silent")
+    Cluster.objects.update(seen_at=None, state="unreachable", state_message="No answer.")
+    told = [body(admin.get(path)) for path in ("/", f"/clusters/{cluster.name}/")]
+    assert "No service is known" in told[0] and "No stack is known" in told[1]
+    assert all("not known" in page and '<span class="of">/0' not in page for page in told)
+
+
 def test_only_administrators_register_remove_and_initialise() -> None:
     make_cluster("local", Cluster.State.NOT_A_SWARM)
     operator = browser_of(make_user(Role.OPERATOR))
