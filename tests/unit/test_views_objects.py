@@ -9,7 +9,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from access.authorize import Actor
-from access.models import AuditEntry
+from access.models import AuditEntry, Protection
 from access.policy import Role
 from clusters import fragments, selectors
 from clusters.api import objects as api_objects
@@ -427,6 +427,15 @@ def test_an_engine_that_refuses_the_new_version_is_told_at_once(
     assert "The engine refused: there is no room" in text(answer)
     operation = Operation.objects.get()
     assert (operation.state, AuditEntry.objects.latest("id").outcome) == ("failed", "failed")
+
+
+def test_a_rotation_that_awaits_a_second_person_says_so_before(
+    cluster: Cluster, engine: FakeEngine, admin: Client
+) -> None:
+    make_secret(cluster)
+    assert "second person" not in text(preview(admin))
+    Protection.objects.create(cluster=cluster.name)
+    assert "once a second person has approved it" in text(preview(admin))
 
 
 def test_a_config_is_edited_and_its_difference_shown(
