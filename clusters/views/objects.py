@@ -321,7 +321,12 @@ def _remove(noun: Noun) -> View:
             message = f"The {noun} {found.name} was removed."
             return close(request, message, reverse(f"clusters:{noun}s", args=[cluster]))
         used = selectors.usage(actor.user, found.cluster, noun).get(found.engine_id)
-        context = {**_basics(found), "form": form, "used": making.in_words(used) if used else ""}
+        context = {
+            **_basics(found),
+            "form": form,
+            "used": making.in_words(used) if used else "",
+            "kept": selectors.kept_of(found),
+        }
         status = 422 if form.errors else 200
         return dialog(request, "clusters/_object_remove.html", context, status)
 

@@ -579,6 +579,16 @@ def test_a_name_must_be_typed_to_remove(
     assert engine.removed == [("secret", "id-password")]
 
 
+def test_before_a_secret_is_removed_one_reads_what_becomes_of_its_value(
+    cluster: Cluster, engine: FakeEngine, admin: Client
+) -> None:
+    secret = make_secret(cluster)
+    assert "Its value is gone with it" in text(admin.get(f"{PASSWORD}remove/"))
+    kept = {"cluster": cluster, "name": secret.name, "kept_by": make_user(Role.ADMIN)}
+    KeptSecret.objects.create(**kept, sealed=b"x")
+    assert "can be put back" in text(admin.get(f"{PASSWORD}remove/"))
+
+
 def test_what_is_in_use_names_its_services(
     cluster: Cluster, engine: FakeEngine, admin: Client
 ) -> None:
