@@ -134,8 +134,8 @@ def test_nobody_says_that_all_is_well_while_a_cluster_is_out_of_sight(
 ) -> None:
     trouble = onlooker.open("/").page.locator("#trouble")
     well, unseen = trouble.locator(".all-well"), trouble.locator(".unseen")
-    expect(well).to_be_visible()
-    expect(unseen).to_be_hidden()
+    expect(well).to_be_visible(timeout=PATIENCE)
+    expect(unseen).to_be_hidden(timeout=PATIENCE)
     register("silent", f"unix://{tmp_path}/nobody.sock")
     expect(unseen).to_be_visible(timeout=PATIENCE)
     expect(well).to_be_hidden()

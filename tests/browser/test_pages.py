@@ -99,6 +99,26 @@ def test_a_page_is_accessible_in_both_themes_and_widths(person: Person, path: st
             assert page.evaluate("document.documentElement.scrollWidth") <= width, (theme, width)
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/access/",
+        "/access/people/admin/",
+        "/access/grants/",
+        "/access/roles/",
+        SECRETS,
+        f"{SECRETS}sutazai_pg_password/",
+        "/clusters/simulated/configs/",
+        f"{WEB}logs/",
+    ],
+)
+def test_nothing_lies_beyond_the_edge_of_a_telephone(person: Person, path: str) -> None:
+    person.page.set_viewport_size({"width": 390, "height": 844})
+    person.page.goto(person.panel.url + path)
+    cut = "all => all.filter((e) => e.scrollWidth > e.clientWidth).map((e) => e.className)"
+    assert person.page.locator(".table-wrap, .tabs, .place-nav").evaluate_all(cut) == []
+
+
 def test_every_page_keeps_to_its_own_policy(browser: Browser, panel: Panel) -> None:
     person = Person(browser, panel)
     said: list[str] = []
