@@ -247,6 +247,18 @@ def test_a_plain_form_asks_before_it_is_sent(person: Person, panel: Panel) -> No
     expect(page.locator("#recovery-codes")).to_be_visible()
 
 
+def test_what_was_typed_into_a_page_stays_while_one_confirms(person: Person, panel: Panel) -> None:
+    page = person.open("/access/emergencies/new/").page
+    why = page.get_by_label("Why")
+    why.fill("too short")  # so that nothing is done
+    let_proofs_grow_old(panel)
+    page.get_by_role("button", name="Break the glass").click()
+    page.locator("#proof").get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.locator(".errorlist").first).to_be_visible()
+    expect(why).to_have_value("too short")
+
+
 # --- Sessions ------------------------------------------------------------------------------------
 
 
