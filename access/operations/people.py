@@ -31,9 +31,8 @@ def make_person(actor: Actor, name: str) -> tuple[User, str]:
     try:
         User.username_validator(name)
     except ValidationError as error:
-        raise Invalid(
-            f"“{name}” is no user name: {' '.join(error.messages)}", "username"
-        ) from error
+        message = f"“{name}” is no user name: use letters, digits, and @ . + - _ alone."
+        raise Invalid(message, "username") from error
     try:
         with transaction.atomic():
             user = User(username=name)

@@ -29,6 +29,13 @@ class FilterForm(forms.Form):
         required=False, error_messages={"invalid": "Write a time as 2026-01-31 14:00."}
     )
 
+    def clean(self) -> dict[str, Any]:
+        found: dict[str, Any] = self.cleaned_data
+        since, until = found.get("since"), found.get("until")
+        if since and until and until < since:
+            self.add_error("until", "“To” lies before “From”: nothing is in between.")
+        return found
+
     @property
     def filters(self) -> Filters:
         found: dict[str, Any] = self.cleaned_data

@@ -51,17 +51,20 @@ class RegisterForm(forms.Form):
         tls = {name: found.get(f"tls_{name}", "") for name in ("ca", "certificate", "key")}
         for name in [name for name, text in tls.items() if not text and any(tls.values())]:
             self.add_error(f"tls_{name}", "TLS needs all three: give this one too.")
-        if not self.errors:
-            body = {"name": found["name"], "addresses": found["addresses"]}
-            self._check({**body, "tls": tls if any(tls.values()) else None})
+        given = {name: text for name, text in tls.items() if text}
+        body = {"name": found.get("name", ""), "addresses": found.get("addresses", [])}
+        self._check({**body, "tls": given or None})
         return found
 
     def _check(self, body: dict[str, Any]) -> None:
+        """What is wrong is told of every field at once; of each, what is told already is enough."""
+        told = set(self.errors)
         try:
             self.asked = NewCluster.model_validate(body)
         except ValidationError as failure:
             for where, message in words_of(failure):
-                self.add_error(_field(where), _sentence(message))
+                if (field := _field(where)) not in told:
+                    self.add_error(field, _sentence(message))
 
 
 def _field(where: tuple[str, ...]) -> str | None:

@@ -11,10 +11,11 @@ from clusters.forms.update import Pairs
 from clusters.ports import Noun
 
 _MONO = {"class": "form-control font-monospace", "spellcheck": "false", "autocomplete": "off"}
+_STAYS = {"data-stays": True}  # static/js/dialog.js puts it back, since no answer does
 
 
 class UnechoedTextarea(forms.Textarea):
-    """What was typed stays with the person: the page that answers never holds it."""
+    """What was typed stays in the person's browser: the page that answers never holds it."""
 
     def get_context(self, name: str, value: Any, attrs: dict[str, Any] | None) -> dict[str, Any]:
         return super().get_context(name, None, attrs)
@@ -28,7 +29,7 @@ class ValueForm(forms.Form):
         required=False,
         allow_empty_file=True,
         label="Or a file",
-        widget=forms.FileInput(attrs={"class": "form-control"}),
+        widget=forms.FileInput(attrs={"class": "form-control", **_STAYS}),
     )
     keep = forms.BooleanField(
         required=False,
@@ -40,9 +41,10 @@ class ValueForm(forms.Form):
     def __init__(self, noun: Noun, data: Any = None, files: Any = None, **options: Any) -> None:
         self.noun = noun
         super().__init__(data, files, **options)
-        rows = 4 if noun == "secret" else 14
-        kind = UnechoedTextarea if noun == "secret" else forms.Textarea
-        self.fields["value"].widget = kind(attrs={**_MONO, "rows": rows})
+        if noun == "secret":
+            self.fields["value"].widget = UnechoedTextarea(attrs={**_MONO, **_STAYS, "rows": 4})
+        else:
+            self.fields["value"].widget = forms.Textarea(attrs={**_MONO, "rows": 14})
         limit = "500 KB" if noun == "secret" else "1,000 KB"
         self.fields[
             "value"
@@ -51,22 +53,23 @@ class ValueForm(forms.Form):
             self.fields["value"].label = "Content"
             del self.fields["keep"]
 
+    @property
+    def _thing(self) -> str:
+        return "a value" if self.noun == "secret" else "the content"
+
     def clean(self) -> dict[str, Any]:
         found = self.cleaned_data
         typed, file = found.pop("value", "") or "", found.pop("file", None)
-        if typed and file and (self.noun == "secret" or "value" in self.changed_data):
-            self.add_error("value", "Give a value or a file, not both.")
+        typed = typed.replace("\r\n", "\n")  # browsers send every line's end as two characters
+        if typed and file and typed != self.initial.get("value"):
+            self.add_error("value", f"Give {self._thing} or a file, not both.")
         elif file:
             self.content = file.read()
-        elif typed:  # browsers send every line's end as two characters
-            self.content = typed.replace("\r\n", "\n").encode()
-        elif not self.errors:
-            self.add_error("value", f"Give a value, or a file. {_again(self.noun)}")
+        elif typed:
+            self.content = typed.encode()
+        elif not self.errors.keys() & {"value", "file"}:
+            self.add_error("value", f"Give {self._thing}, or a file.")
         return found
-
-
-def _again(noun: Noun) -> str:
-    return "What you typed before is not kept: give it again." if noun == "secret" else ""
 
 
 class CreateForm(ValueForm):

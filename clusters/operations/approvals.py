@@ -4,6 +4,7 @@ An approval is of one spec on top of another: it binds the hashes of both and th
 service had, and any change since makes it void. Who broke the glass asks nobody.
 """
 
+from collections.abc import Iterable
 from datetime import timedelta
 
 from django.db import IntegrityError, transaction
@@ -45,7 +46,11 @@ def needed_for(user: User, operation: Operation) -> bool:
         return False
     services = Service.objects.filter(cluster=operation.cluster, engine_id__in=operation.holds)
     stacks = {operation.stack, *services.values_list("stack", flat=True)}
-    return any(needed(user, Scope(operation.cluster.name, stack)) for stack in stacks)
+    return needed_in_any(user, operation.cluster.name, stacks)
+
+
+def needed_in_any(user: User, cluster: str, stacks: Iterable[str]) -> bool:
+    return any(needed(user, Scope(cluster, stack)) for stack in stacks)
 
 
 def ask(operation: Operation) -> Approval:
@@ -138,7 +143,7 @@ def decide(
                 transaction.on_commit(lambda: wake(str(operation.pk)))
             else:
                 declined = f"Declined by {actor.user.get_username()}"
-                _close(operation, f"{declined}: {note}" if note else f"{declined}.")
+                _close(operation, f"{declined}: {note.rstrip('.')}." if note else f"{declined}.")
             announce(operation)
     except IntegrityError as error:
         raise _busy(operation) from error

@@ -17,7 +17,7 @@ from access.authorize import Actor, Forbidden, authorize, may
 from access.policy import Scope
 from clusters import specs
 from clusters.models import Config, Operation, Secret, Service
-from clusters.operations import lease, making
+from clusters.operations import approvals, lease, making
 from clusters.operations.announcing import Wake
 from clusters.operations.requests import by_key, write_down
 from clusters.ports import Engine, EngineError, Noun, Raw, Refused
@@ -57,6 +57,7 @@ class Preview:
     number: int
     consumers: list[Consumer]
     warnings: list[str]
+    awaits: bool = False  # a second person: it is done once somebody else has approved it
 
     @property
     def restarts(self) -> int:
@@ -77,7 +78,9 @@ def preview(actor: Actor, found: Secret | Config) -> Preview:
     taken = set(siblings.values_list("name", flat=True))
     newest = max(other.number for other in siblings if other.family == found.family)
     name, number = making.fresh_name(found.noun, found.family, newest, taken)
-    return Preview(found, scope, name, number, consumers, _warnings(found, consumers))
+    stacks = {found.stack, *(consumer.service.stack for consumer in consumers)}
+    awaits = approvals.needed_in_any(actor.user, found.cluster.name, stacks)
+    return Preview(found, scope, name, number, consumers, _warnings(found, consumers), awaits)
 
 
 def _of(service: Service, found: Secret | Config) -> list[Reference]:

@@ -73,6 +73,13 @@ def kept_secrets(user: User, cluster: Cluster) -> QuerySet[KeptSecret]:
     return kept.exclude(name__in=Secret.objects.filter(cluster=cluster).values("name"))
 
 
+def kept_of(found: Secret | Config) -> KeptSecret | None:
+    """What the panel keeps under its name."""
+    if isinstance(found, Config):
+        return None
+    return KeptSecret.objects.filter(cluster=found.cluster, name=found.name).first()
+
+
 def kept_secret_seen_by(user: User, cluster: Cluster, name: str) -> KeptSecret:
     """Raises NotFound, also for one that the user may not see."""
     found = kept_secrets(user, cluster).filter(name=name).first()

@@ -29,7 +29,7 @@ from clusters.operations import making, rotations
 from clusters.ports import EngineError, Noun
 from clusters.problems import Busy, Invalid
 from clusters.selectors.clusters import freshness
-from clusters.selectors.objects import kept_secret_seen_by, objects_seen_by
+from clusters.selectors.objects import kept_of, kept_secret_seen_by, objects_seen_by
 from clusters.selectors.operations import operations_seen_by
 from clusters.selectors.usage import usage
 from clusters.tasks import wake
@@ -186,13 +186,23 @@ def _rotate(noun: Noun) -> View:
 @sensitive_variables()
 def _rotate_form(request: HttpRequest, actor: Actor, found: Secret | Config) -> RotateForm:
     """A config's form begins with what it holds now, or with what was typed for the preview."""
-    initial = {}
-    if isinstance(found, Config):
-        data = bytes(found.data)
-        if request.POST.get("sealed"):
-            data = _unsealed(request, actor, found)
-        initial["value"] = texts.text_of(data)
+    initial = _held(found)
+    if isinstance(found, Config) and request.POST.get("sealed"):
+        initial["value"] = texts.text_of(_unsealed(request, actor, found))
+    initial["keep"] = request.POST.get("keep") == "on"
     return RotateForm(found.noun, initial=initial)
+
+
+def _form_again(request: HttpRequest, actor: Actor, found: Secret | Config) -> RotateForm:
+    try:
+        return _rotate_form(request, actor, found)
+    except Invalid:  # what was sealed for the preview cannot be opened any more
+        return RotateForm(found.noun, initial=_held(found))
+
+
+def _held(found: Secret | Config) -> dict[str, Any]:
+    """What the field of a new value begins with."""
+    return {"value": texts.text_of(bytes(found.data))} if isinstance(found, Config) else {}
 
 
 def _ask(
@@ -217,7 +227,7 @@ def _basics(found: Secret | Config) -> dict[str, Any]:
 
 @sensitive_variables()
 def _preview(request: HttpRequest, actor: Actor, found: Secret | Config) -> HttpResponse:
-    form = RotateForm(found.noun, request.POST, request.FILES)
+    form = RotateForm(found.noun, request.POST, request.FILES, initial=_held(found))
     if not form.is_valid():
         return _ask(request, actor, found, form, 422)
     try:
@@ -271,8 +281,8 @@ def _confirm(request: HttpRequest, actor: Actor, found: Secret | Config) -> Http
         return _busy(request, actor, found, busy)
     except (Invalid, EngineError) as failure:
         told = making.told(failure, found.noun) if isinstance(failure, EngineError) else failure
-        error = f"{told} Give the value again to try once more."
-        return _ask(request, actor, found, RotateForm(found.noun), 422, error)
+        error = f"{told} Give the value, and try once more."
+        return _ask(request, actor, found, _form_again(request, actor, found), 422, error)
     message = f"The rotation of {operation.target} was asked for."
     address = reverse("clusters:operation", args=[operation.id])
     return close(request, message, address, "Follow it")
@@ -315,7 +325,12 @@ def _remove(noun: Noun) -> View:
             message = f"The {noun} {found.name} was removed."
             return close(request, message, reverse(f"clusters:{noun}s", args=[cluster]))
         used = usage(actor.user, found.cluster, noun).get(found.engine_id)
-        context = {**_basics(found), "form": form, "used": making.in_words(used) if used else ""}
+        context = {
+            **_basics(found),
+            "form": form,
+            "used": making.in_words(used) if used else "",
+            "kept": kept_of(found),
+        }
         status = 422 if form.errors else 200
         return dialog(request, "clusters/_object_remove.html", context, status)
 

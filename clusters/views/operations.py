@@ -98,7 +98,9 @@ def decide(request: HttpRequest, operation: UUID) -> HttpResponse:
         return dialog(request, "clusters/_decide.html", context | error, status=409)
     done = "Approved" if answer == "approve" else "Declined"
     address = reverse("clusters:operation", args=[decided.id])
-    return close(request, f"{done}: {decided}.", address, "Follow it")
+    return close(
+        request, f"{done}: {decided.get_kind_display()} {decided.target}.", address, "Follow it"
+    )
 
 
 @require_http_methods(["GET", "HEAD", "POST"])

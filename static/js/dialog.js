@@ -31,14 +31,35 @@ function focusFirst() {
   if (target?.matches("input[type=number]")) target.select();
 }
 
+// What no answer gives back, a secret's value and a chosen file, is put back here while the dialog is open.
+const stays = new Map(); // a field's name → what was given
+
+function keep() {
+  for (const { name, type, value, files } of dialog.querySelectorAll("[data-stays]")) {
+    stays.set(name, type === "file" ? files : value);
+  }
+}
+
+function putBack() {
+  const typed = dialog.querySelector("textarea[data-stays]");
+  if (typed) typed.value = stays.get(typed.name) ?? "";
+  const file = dialog.querySelector("input[data-stays]");
+  if (!stays.get(file?.name)?.length) return;
+  const shown = dialog.querySelector("textarea")?.value; // the text of a config's file, to be changed
+  if (!shown || dialog.querySelector(".errorlist")) file.files = stays.get(file.name);
+}
+
+document.addEventListener("htmx:beforeSwap", (event) => event.detail.target === dialog && keep());
 dialog?.addEventListener("htmx:afterSwap", (event) => {
   if (event.detail.target !== dialog) return;
+  putBack();
   if (!dialog.open) dialog.showModal();
   dialog.scrollTop = 0;
   focusFirst();
 });
 dialog?.addEventListener("close", () => {
   dialog.replaceChildren();
+  stays.clear();
   const again = opener?.isConnected ? opener : opener?.id && document.getElementById(opener.id);
   (again || document.querySelector(`a[href="${opener?.getAttribute("href")}"]`))?.focus();
 });

@@ -37,7 +37,7 @@ document.addEventListener("click", (event) => {
 });
 document.addEventListener("htmx:pushedIntoHistory", follow);
 document.addEventListener("submit", (event) => {
-  if (event.target.matches("form.filters")) event.preventDefault();
+  if (event.target.matches("form.filters[hx-get]")) event.preventDefault(); // htmx has sent it
 });
 new MutationObserver(mark).observe(document.getElementById("service-totals")?.parentNode ?? document.createElement("div"), { childList: true, subtree: true });
 mark();

@@ -6,6 +6,7 @@ import { refreshPart, swapFragments } from "./swap.js";
 
 const SILENCE = 12_000; // ms without a frame, after which the socket is taken for dead
 const LONGEST_WAIT = 15_000; // ms between two attempts
+const LEAVING = 15_000; // ms that what leads away may take: its answer says where to, not the socket
 const SIGN_IN = "/sign-in/";
 const indicator = document.getElementById("live");
 const topics = () => document.body.dataset.liveTopics?.trim().split(/\s+/) ?? [];
@@ -17,6 +18,7 @@ let retry = null;
 let lastFrame = 0; // when the last frame came, 0 before the first
 let behind = false; // the server says that its own picture is old
 let pageSince = Date.now(); // when what is shown was last known to be true
+let left = -Infinity; // when a form or a link last began to lead away from this page
 
 function clock(moment) {
   const pad = (number) => String(number).padStart(2, "0");
@@ -104,10 +106,11 @@ function connect() {
 
 function closed(code) {
   socket = null;
-  if (code === 4401) {
+  const leaving = Date.now() - left < LEAVING;
+  if (code === 4401 && !leaving) {
     const back = location.pathname + location.search;
     location.assign(`${SIGN_IN}?next=${encodeURIComponent(back)}`);
-  } else if (code === 4403) location.reload();
+  } else if (code === 4403 && !leaving) location.reload();
   else again();
   show();
 }
@@ -142,6 +145,7 @@ if (indicator && topics().length) {
   connect();
   setInterval(look, 1000);
   document.addEventListener("pilothouse:topics", reconnect);
+  window.addEventListener("beforeunload", () => (left = Date.now()));
   window.addEventListener("online", wakeUp);
   document.addEventListener("visibilitychange", wakeUp);
   window.addEventListener("pageshow", (event) => event.persisted && location.reload());

@@ -129,6 +129,19 @@ def test_a_dead_first_address_is_named_beside_the_one_that_answers(
     expect(managers.nth(1)).to_contain_text("Answers")
 
 
+def test_nobody_says_that_all_is_well_while_a_cluster_is_out_of_sight(
+    operator: Person, onlooker: Person, register: Register, tmp_path: Path
+) -> None:
+    trouble = onlooker.open("/").page.locator("#trouble")
+    well, unseen = trouble.locator(".all-well"), trouble.locator(".unseen")
+    expect(well).to_be_visible(timeout=PATIENCE)
+    expect(unseen).to_be_hidden(timeout=PATIENCE)
+    register("silent", f"unix://{tmp_path}/nobody.sock")
+    expect(unseen).to_be_visible(timeout=PATIENCE)
+    expect(well).to_be_hidden()
+    assert onlooker.loads == 0
+
+
 def test_a_cluster_is_forgotten_once_its_name_is_typed(
     operator: Person, onlooker: Person, register: Register, swarm_engine: Engine
 ) -> None:

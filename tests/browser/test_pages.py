@@ -1,5 +1,6 @@
 """Rules of every page in a real browser, on a simulated Swarm: reachable, readable, and honest."""
 
+import re
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -98,6 +99,26 @@ def test_a_page_is_accessible_in_both_themes_and_widths(person: Person, path: st
             assert page.evaluate("document.documentElement.scrollWidth") <= width, (theme, width)
 
 
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/access/",
+        "/access/people/admin/",
+        "/access/grants/",
+        "/access/roles/",
+        SECRETS,
+        f"{SECRETS}sutazai_pg_password/",
+        "/clusters/simulated/configs/",
+        f"{WEB}logs/",
+    ],
+)
+def test_nothing_lies_beyond_the_edge_of_a_telephone(person: Person, path: str) -> None:
+    person.page.set_viewport_size({"width": 390, "height": 844})
+    person.page.goto(person.panel.url + path)
+    cut = "all => all.filter((e) => e.scrollWidth > e.clientWidth).map((e) => e.className)"
+    assert person.page.locator(".table-wrap, .tabs, .place-nav").evaluate_all(cut) == []
+
+
 def test_every_page_keeps_to_its_own_policy(browser: Browser, panel: Panel) -> None:
     person = Person(browser, panel)
     said: list[str] = []
@@ -148,6 +169,45 @@ def test_everything_is_reached_by_keys(person: Person) -> None:
     expect(page.locator("#palette [aria-selected=true]")).to_contain_text("Scale shop_web")
     page.keyboard.press("Enter")
     expect(page.get_by_label("Replicas")).to_be_focused()
+
+
+def test_a_secrets_value_stays_in_the_dialog_and_nowhere_else(
+    person: Person, tmp_path: Path
+) -> None:
+    page = person.open(SECRETS).page
+    page.get_by_role("link", name="Create a secret").click()
+    create = person.dialog.get_by_role("button", name="Create", exact=True)
+    value, file = person.dialog.locator("[name=value]"), person.dialog.locator("[name=file]")
+    person.dialog.locator("[name=name]").fill("not a name")
+    value.fill("a long value")
+    with page.expect_response("**/new-secret/") as answer:
+        create.click()
+    expect(person.dialog.locator(".errorlist")).to_contain_text("A name has at most")
+    expect(value).to_have_value("a long value")
+    assert "a long value" not in answer.value.text()
+
+    value.fill("")
+    (tmp_path / "key.pem").write_text("key")
+    file.set_input_files(tmp_path / "key.pem")
+    person.dialog.locator("[name=name]").fill("")
+    create.click()
+    expect(person.dialog.locator(".errorlist")).to_contain_text("required")
+    expect(file).to_have_value(re.compile(r"key\.pem$"))
+    page.keyboard.press("Escape")
+    expect(person.dialog).to_have_count(0)
+    page.get_by_role("link", name="Create a secret").click()
+    expect(value).to_have_value("")
+    expect(file).to_have_value("")
+
+
+def test_two_configs_are_compared_at_a_click(person: Person) -> None:
+    page = person.open(f"{CONFIG}/compare/").page
+    expect(page.get_by_role("heading", name="Choose the config")).to_be_visible()
+    page.get_by_label("From").select_option("sutazai_prometheus.yml")
+    page.get_by_label("Shown").select_option("split")
+    page.get_by_role("button", name="Compare").click()
+    expect(page.locator("table.text-split")).to_be_visible()
+    assert page.url.endswith("?with=sutazai_prometheus.yml&view=split")
 
 
 def test_arrows_move_through_the_matrix_and_show_each_task(person: Person) -> None:

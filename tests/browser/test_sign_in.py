@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import APIResponse, Browser, Page, Route, expect
 
 from tests.browser.operating import PASSWORD, PATIENCE, Person
 from tests.run.stages import ROOT
@@ -247,6 +247,18 @@ def test_a_plain_form_asks_before_it_is_sent(person: Person, panel: Panel) -> No
     expect(page.locator("#recovery-codes")).to_be_visible()
 
 
+def test_what_was_typed_into_a_page_stays_while_one_confirms(person: Person, panel: Panel) -> None:
+    page = person.open("/access/emergencies/new/").page
+    why = page.get_by_label("Why")
+    why.fill("too short")  # so that nothing is done
+    let_proofs_grow_old(panel)
+    page.get_by_role("button", name="Break the glass").click()
+    page.locator("#proof").get_by_label("Password").fill(PASSWORD)
+    page.keyboard.press("Enter")
+    expect(page.locator(".errorlist").first).to_be_visible()
+    expect(why).to_have_value("too short")
+
+
 # --- Sessions ------------------------------------------------------------------------------------
 
 
@@ -263,6 +275,28 @@ def test_an_ended_session_is_at_the_sign_in_page_by_itself(
     expect(rows).to_have_count(before - 1)
     other.page.wait_for_url(re.compile("/sign-in/"), timeout=PATIENCE)
     other.context.close()
+
+
+def test_a_new_password_is_told_though_the_socket_ends_before_its_answer(person: Person) -> None:
+    """A new password ends the session that the page's socket came with."""
+    page = person.open("/account/password/").page
+    held: list[tuple[Route, APIResponse]] = []
+
+    def hold(route: Route) -> None:
+        if route.request.method == "POST":
+            held.append((route, route.fetch(max_redirects=0)))
+        else:
+            route.continue_()
+
+    page.route("**/account/password/", hold)
+    page.get_by_label("Present password").fill(PASSWORD)
+    page.get_by_label("New password", exact=True).fill(PASSWORD)
+    page.get_by_label("New password again").fill(PASSWORD)
+    with page.expect_event("websocket"):  # the next one: the first has been told that it is over
+        page.get_by_role("button", name="Save the password").click(no_wait_after=True)
+    ((route, answer),) = held
+    route.fulfill(response=answer)
+    expect(page.locator(".strip.tone-good")).to_contain_text("Your password was changed")
 
 
 # --- Everybody can use them ----------------------------------------------------------------------

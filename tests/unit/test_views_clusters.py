@@ -73,6 +73,25 @@ def test_half_of_tls_is_told_and_its_key_is_not_read_back(admin: Client) -> None
     assert body(answer).count("TLS needs all three") == 2
 
 
+def test_all_that_is_wrong_with_a_registration_is_told_at_once(admin: Client) -> None:
+    fields = {"name": "a b", "addresses": "http://a\ntcp://b", "tls_ca": "not a certificate"}
+    told = body(admin.post(NEW, fields))
+    assert "letters, digits" in told
+    assert "“http://a” is no address" in told and "“tcp://b” is no address" in told
+    assert "This is not a certificate in PEM form." in told
+    assert told.count("TLS needs all three") == 2
+    nothing = body(admin.post(NEW, {"name": "", "addresses": ""}))
+    assert nothing.count('class="errorlist"') == 2, "of each field once"
+
+
+def test_what_was_never_seen_is_not_counted(admin: Client) -> None:
+    cluster = make_cluster("silent")
+    Cluster.objects.update(seen_at=None, state="unreachable", state_message="No answer.")
+    told = [body(admin.get(path)) for path in ("/", f"/clusters/{cluster.name}/")]
+    assert "No service is known" in told[0] and "No stack is known" in told[1]
+    assert all("not known" in page and '<span class="of">/0' not in page for page in told)
+
+
 def test_only_administrators_register_remove_and_initialise() -> None:
     make_cluster("local", Cluster.State.NOT_A_SWARM)
     operator = browser_of(make_user(Role.OPERATOR))

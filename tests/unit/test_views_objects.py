@@ -9,7 +9,7 @@ from django.core.files.uploadedfile import SimpleUploadedFile
 from django.test import Client
 
 from access.authorize import Actor
-from access.models import AuditEntry
+from access.models import AuditEntry, Protection
 from access.policy import Role
 from clusters import fragments
 from clusters.api import objects as api_objects
@@ -311,6 +311,14 @@ def test_what_is_wrong_is_said_and_the_value_is_not_given_back(
     assert not engine.created
 
 
+def test_all_that_is_missing_is_said_at_once(
+    cluster: Cluster, engine: FakeEngine, admin: Client
+) -> None:
+    answer = create(admin, name="", value="")
+    assert "This field is required." in text(answer)
+    assert "Give a value, or a file." in text(answer)
+
+
 @pytest.mark.parametrize(
     ("failure", "outcome", "told"),
     [
@@ -422,6 +430,15 @@ def test_an_engine_that_refuses_the_new_version_is_told_at_once(
     assert (operation.state, AuditEntry.objects.latest("id").outcome) == ("failed", "failed")
 
 
+def test_a_rotation_that_awaits_a_second_person_says_so_before(
+    cluster: Cluster, engine: FakeEngine, admin: Client
+) -> None:
+    make_secret(cluster)
+    assert "second person" not in text(preview(admin))
+    Protection.objects.create(cluster=cluster.name)
+    assert "once a second person has approved it" in text(preview(admin))
+
+
 def test_a_config_is_edited_and_its_difference_shown(
     cluster: Cluster, engine: FakeEngine, admin: Client
 ) -> None:
@@ -437,14 +454,39 @@ def test_a_config_is_edited_and_its_difference_shown(
     assert confirm(admin, shown, path).status_code == 302
 
 
+def test_a_file_takes_the_place_of_a_text_that_nobody_touched(
+    cluster: Cluster, engine: FakeEngine, admin: Client
+) -> None:
+    make_config(cluster, data=b"same\nold\n")
+    path = f"{CONFIGS}settings/"
+    file = SimpleUploadedFile("new.conf", b"same\nof a file\n")
+    shown = preview(admin, path, value="same\r\nold\r\n", file=file)
+    assert "added: </span>of a file" in text(shown)
+    file.seek(0)
+    both = preview(admin, path, value="same\r\ntyped\r\n", file=file)
+    assert both.status_code == 422 and "the content or a file, not both" in text(both)
+
+
+def test_what_was_typed_for_a_config_is_there_when_the_engine_refuses(
+    cluster: Cluster, engine: FakeEngine, admin: Client
+) -> None:
+    make_config(cluster, data=b"old\n")
+    path = f"{CONFIGS}settings/"
+    shown = preview(admin, path, value="typed\n")
+    engine.failure = Refused("there is no room")
+    assert "typed\n</textarea>" in text(confirm(admin, shown, path))
+
+
 def test_a_secrets_value_does_not_come_back_when_one_goes_back(
     cluster: Cluster, engine: FakeEngine, admin: Client
 ) -> None:
     make_secret(cluster)
     shown = preview(admin)
-    edited = admin.post(f"{PASSWORD}rotate/", {"step": "edit", "sealed": hidden(shown, "sealed")})
+    back = {"step": "edit", "sealed": hidden(shown, "sealed"), "keep": "on"}
+    edited = admin.post(f"{PASSWORD}rotate/", back)
     assert edited.status_code == 200
     assert CANARY not in text(edited)
+    assert " checked" in text(edited), "what was ticked stays ticked"
 
 
 def test_what_cannot_be_rotated_says_why(cluster: Cluster, admin: Client) -> None:
@@ -536,6 +578,16 @@ def test_a_name_must_be_typed_to_remove(
     assert not engine.removed
     assert admin.post(f"{PASSWORD}remove/", {"name": "password"}).status_code == 302
     assert engine.removed == [("secret", "id-password")]
+
+
+def test_before_a_secret_is_removed_one_reads_what_becomes_of_its_value(
+    cluster: Cluster, engine: FakeEngine, admin: Client
+) -> None:
+    secret = make_secret(cluster)
+    assert "Its value is gone with it" in text(admin.get(f"{PASSWORD}remove/"))
+    kept = {"cluster": cluster, "name": secret.name, "kept_by": make_user(Role.ADMIN)}
+    KeptSecret.objects.create(**kept, sealed=b"x")
+    assert "can be put back" in text(admin.get(f"{PASSWORD}remove/"))
 
 
 def test_what_is_in_use_names_its_services(
