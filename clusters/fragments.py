@@ -29,7 +29,7 @@ from clusters.selectors.operations import operation_seen_by, operations_seen_by
 from clusters.selectors.services import service_seen_by, services_seen_by, without_specs
 from clusters.selectors.tasks import task_matrix
 from live.changes import Touched
-from live.hub import Fragments
+from live.viewers import Fragments
 
 NOUNS: dict[str, Noun] = {"secret": "secret", "config": "config"}
 Changes = list[Touched] | None  # None: whatever the topic shows may have changed

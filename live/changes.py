@@ -1,7 +1,8 @@
 """Record numbered changes, read those since a number, and drop the old."""
 
 from collections.abc import Iterable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field
+from datetime import datetime
 
 from django.db import connection, transaction
 
@@ -21,6 +22,7 @@ class Touched:
     key: str
     parent: str = ""
     stack: str = ""
+    at: datetime | None = field(default=None, compare=False)  # the same for all of one commit
 
 
 def record(touched: Iterable[Touched]) -> int:
@@ -49,7 +51,7 @@ _RECORD = """
         ON CONFLICT (id) DO UPDATE SET last = live_counter.last + %(count)s RETURNING last
     ), written AS (
         INSERT INTO live_change (sequence, cluster, noun, key, parent, stack, at)
-        SELECT last - %(count)s + place, cluster, noun, key, parent, stack, clock_timestamp()
+        SELECT last - %(count)s + place, cluster, noun, key, parent, stack, statement_timestamp()
         FROM counter, unnest(
             %(cluster)s::text[], %(noun)s::text[], %(key)s::text[], %(parent)s::text[],
             %(stack)s::text[]
@@ -60,7 +62,8 @@ _RECORD = """
 
 
 def _columns(rows: list[Touched]) -> dict[str, list[str]]:
-    return {f.name: [getattr(row, f.name) for row in rows] for f in fields(Touched)}
+    names = ("cluster", "noun", "key", "parent", "stack")
+    return {name: [getattr(row, name) for row in rows] for name in names}
 
 
 def current() -> int:
@@ -87,7 +90,7 @@ def since(sequence: int) -> list[Touched] | None:
 
 # The counter stands first: one statement sees one moment, so nothing is committed in between.
 _SINCE = """
-    SELECT counter.last, change.sequence, cluster, noun, key, parent, stack
+    SELECT counter.last, change.sequence, cluster, noun, key, parent, stack, at
     FROM live_counter AS counter
     LEFT JOIN live_change AS change ON change.sequence > %s
     WHERE counter.id = 1

@@ -1,18 +1,16 @@
 """The hub of one web process: one subscription to the bus, fan-out inside the process.
 
-Each change is rendered once per topic and permission class, not once per viewer. A viewer holds the
-latest fragment of each element that it has not sent yet, so a slow one is coalesced and never a
-queue that grows.
+Each change is rendered once per topic and permission class, not once per viewer, and what comes out
+as it was shown last is not shown again.
 """
 
 import asyncio
-import json
 import logging
+from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from dataclasses import dataclass, field
-from itertools import groupby
+from dataclasses import dataclass
 from typing import Any
 
 import psycopg
@@ -20,77 +18,19 @@ from django.db import DatabaseError, close_old_connections, connection
 
 from live import changes
 from live.changes import Touched
+from live.viewers import Batch, Fragments, Viewer
 
 log = logging.getLogger(__name__)
 
 REVOKED = "pilothouse_revoked"  # the channel on which a user's id asks for a look at their rights
-BEAT = 5.0  # seconds between two signs of life on an idle socket
+BEAT = 4.0  # seconds: who was told nothing between two beats gets a sign of life
 CHECK = 0.5  # seconds between two looks at rights and freshness: what runs out ends within one
 AGAIN = 1.0  # seconds before the bus is tried again
+MOST_SHOWN = 5000  # elements of one class whose last showing is remembered
 MOST_MISSED = 1000  # changes: whoever missed more is quicker served by reading the page anew
 
-Fragments = dict[str, str]  # an element's id → its HTML
 Render = Callable[[Any, str, list[Touched] | None], Fragments]  # user, topic, changes (None: all)
-
-
-@dataclass(eq=False)
-class Viewer:
-    """One open socket: whose it is, what it shows, and what it has yet to be sent."""
-
-    user: Any
-    rights: Hashable  # the permission class: viewers of one class see the same fragments
-    topics: frozenset[str]
-    session: str = ""
-    sequence: int = 0
-    closing: int = 0  # a WebSocket close code, once the viewer must go
-    reload: bool = False
-    behind: bool = False  # the bus or the database is away: what is shown may be old
-    caught_up: bool = False  # has what came between its page and its socket
-    pending: Fragments = field(default_factory=dict)
-    wake: asyncio.Event = field(default_factory=asyncio.Event)
-    _told: int = 0  # the sequence of the last frame that was whole
-
-    @property
-    def person(self) -> Any:
-        return getattr(self.user, "pk", None)
-
-    def put(self, fragments: Fragments) -> None:
-        for element, html in fragments.items():
-            self.pending.pop(element, None)
-            self.pending[element] = html
-        if fragments:
-            self.wake.set()
-
-    def close(self, code: int) -> None:
-        self.closing = code
-        self.wake.set()
-
-    def frames(self) -> list[str]:
-        """What is to be sent now, the newest of each element; a sign of life if there is nothing.
-
-        A frame is a JSON header line and HTML. Parts of a table come in frames of their own: HTML
-        knows them only inside a table. The new sequence is told by the last frame alone.
-        """
-        html, self.pending = self.pending, {}
-        parts = ["".join(alike) for _, alike in groupby(html.values(), _place)] or [""]
-        last = len(parts) - 1
-        frames = [self._frame(part, whole=number == last) for number, part in enumerate(parts)]
-        self.reload = False
-        return frames
-
-    def _frame(self, html: str, *, whole: bool) -> str:
-        if whole:
-            self._told = self.sequence
-        header: dict[str, Any] = {"sequence": self._told, "reload": self.reload}
-        if self.behind:
-            header["behind"] = True
-        return f"{json.dumps(header)}\n{html}"
-
-
-def _place(html: str) -> str:
-    """Where HTML can stand: among rows, among groups of rows, or anywhere."""
-    start = html.lstrip()
-    return next((tag for tag in ("<tr", "<tbody") if start.startswith(tag)), "")
+Class = tuple[str, Hashable]  # a topic, and the rights of those who look at it
 
 
 @dataclass(frozen=True)
@@ -115,13 +55,14 @@ class Hub:
         self._wake = asyncio.Event()
         self._look = asyncio.Event()
         self._clock: dict[str, Hashable] = {}
+        self._shown: dict[Class, dict[str, tuple[int, int]]] = {}  # element → hash, sequence
         self._thread = ThreadPoolExecutor(1, "hub")  # one database connection, and one order
         self._tasks: list[asyncio.Task[None]] = []
 
     def join(self, viewer: Viewer) -> None:
         """Show `viewer` everything that comes after its sequence."""
         if not self._tasks:
-            jobs = (self._listen(), self._pump(), self._watch())
+            jobs = (self._listen(), self._pump(), self._watch(), self._beat())
             self._tasks = [asyncio.create_task(job) for job in jobs]
         self._viewers.add(viewer)
         self._newcomers.append(viewer)
@@ -176,12 +117,16 @@ class Hub:
                 self._wake.set()
 
     def _some_newcomers(self) -> list[Viewer]:
-        """The first of each person: who comes with many at once keeps others waiting for one."""
+        """Of each person the first, and those that are shown the same.
+
+        Who comes with many different ones at once keeps others waiting for one.
+        """
         first: dict[Any, Viewer] = {}
         for viewer in self._newcomers:
             first.setdefault(viewer.person, viewer)
-        self._newcomers = [v for v in self._newcomers if first[v.person] is not v]
-        return list(first.values())
+        taken = [v for v in self._newcomers if _alike(v, first[v.person])]
+        self._newcomers = [v for v in self._newcomers if not _alike(v, first[v.person])]
+        return taken
 
     async def _in_thread(self, call: Callable[..., Any], *args: Any) -> Any:
         def guarded() -> Any:
@@ -200,15 +145,18 @@ class Hub:
             return
         if not any(v.caught_up for v in self._viewers):  # nothing was delivered before now
             self._sequence = await self._in_thread(changes.current)
-        missed: dict[int, list[Touched] | None] = {}
+        by_since: dict[int, list[Viewer]] = {}
         for viewer in newcomers:
-            since = viewer.sequence
+            by_since.setdefault(viewer.sequence, []).append(viewer)
+        for since, viewers in by_since.items():
             if since < self._sequence:
-                if since not in missed:
-                    touched = await self._in_thread(changes.since, since)
-                    missed[since] = touched if len(touched or ()) <= MOST_MISSED else None
-                await self._show([viewer], missed[since], self._sequence)
-            viewer.caught_up = True
+                touched = await self._in_thread(changes.since, since)
+                if touched is None or len(touched) > MOST_MISSED:
+                    self._reload(viewers, self._sequence)
+                else:
+                    await self._show(_classes(viewers), touched, self._sequence)
+            for viewer in viewers:
+                viewer.caught_up, viewer.joined = True, self._sequence
 
     async def _deliver(self) -> None:
         """What changed since the last time; told as delivered only once all of it is."""
@@ -217,36 +165,65 @@ class Hub:
         touched = await self._in_thread(changes.since, self._sequence)
         if touched == []:
             return
-        sequence = (
-            await self._in_thread(changes.current)
-            if touched is None
-            else self._sequence + len(touched)
-        )
         # One that joined just now has older changes to get first, and these with them.
-        await self._show([v for v in self._viewers if v.caught_up], touched, sequence)
+        viewers = [v for v in self._viewers if v.caught_up]
+        if touched is None:
+            sequence = await self._in_thread(changes.current)
+            self._reload(viewers, sequence)
+            self._shown.clear()
+        else:
+            sequence = self._sequence + len(touched)
+            classes = _classes(viewers)
+            self._shown = {key: self._shown.get(key, {}) for key in classes}
+            await self._show(classes, touched, sequence, news_alone=True)
         self._sequence = sequence
 
+    def _reload(self, viewers: list[Viewer], sequence: int) -> None:
+        for viewer in viewers:
+            viewer.reload, viewer.sequence, viewer.joined = True, sequence, sequence
+            viewer.wake.set()
+
     async def _show(
-        self, viewers: list[Viewer], touched: list[Touched] | None, sequence: int
+        self,
+        classes: dict[Class, list[Viewer]],
+        touched: list[Touched],
+        sequence: int,
+        *,
+        news_alone: bool = False,
     ) -> None:
         """Render once per topic and permission class; hand the result to all of them."""
-        if touched is None:
-            for viewer in viewers:
-                viewer.reload, viewer.sequence = True, sequence
-                viewer.wake.set()
-            return
-        classes: dict[tuple[str, Hashable], list[Viewer]] = {}
-        for viewer in viewers:
-            for topic in viewer.topics:
-                classes.setdefault((topic, viewer.rights), []).append(viewer)
-        left = {viewer: len(viewer.topics) for viewer in viewers}
-        for (topic, _), members in classes.items():
-            fragments = await self._rendered(members[0].user, topic, touched)
+        left = Counter(viewer for members in classes.values() for viewer in members)
+        for key, members in classes.items():
+            whole = await self._rendered(members[0].user, key[0], touched)
+            known = self._known(key, whole, touched, sequence) if news_alone else {}
+            all_of_it = Batch(whole)
+            news = Batch({e: html for e, html in whole.items() if e not in known})
+            oldest = min(known.values(), default=0)
             for viewer in members:
                 left[viewer] -= 1
                 if not left[viewer]:  # only now: a frame may have left between two topics
                     viewer.sequence = sequence
-                viewer.put(fragments)
+                viewer.put(news if viewer.joined < oldest else all_of_it)
+
+    def _known(
+        self, key: Class, whole: Fragments, touched: list[Touched], sequence: int
+    ) -> dict[str, int]:
+        """The elements that are as this class was shown them last, and at which sequence that was.
+
+        Of several commits at once nothing is known: between them an element may have been another,
+        and a page may have been read just then.
+        """
+        shown = self._shown[key]
+        if len(shown) > MOST_SHOWN:
+            shown.clear()
+        one_commit = len({t.at for t in touched}) == 1
+        known = {}
+        for element, html in whole.items():
+            digest, last = hash(html), shown.get(element)
+            if one_commit and last and last[0] == digest:
+                known[element] = last[1]
+            shown[element] = digest, sequence
+        return known
 
     async def _rendered(self, user: Any, topic: str, touched: list[Touched] | None) -> Fragments:
         """A fragment that cannot be rendered must not end the live path of all the others."""
@@ -287,9 +264,34 @@ class Hub:
         now = await self._in_thread(self._hooks.clock, topics)
         moved = {topic for topic, state in now.items() if self._clock.get(topic, state) != state}
         self._clock = now
-        for topic in moved:
-            for viewer in [v for v in self._viewers if topic in v.topics]:
-                viewer.put(await self._rendered(viewer.user, topic, None))
+        for key, members in _classes(list(self._viewers)).items():
+            if key[0] in moved:
+                self._shown.pop(key, None)
+                batch = Batch(await self._rendered(members[0].user, key[0], None))
+                for viewer in members:
+                    viewer.put(batch)
+
+    async def _beat(self) -> None:
+        """Signs of life, whether or not the bus and the database answer."""
+        while True:
+            await asyncio.sleep(BEAT)
+            for viewer in self._viewers:
+                if not viewer.spoken_to:
+                    viewer.wake.set()
+                viewer.spoken_to = False
+
+
+def _classes(viewers: Iterable[Viewer]) -> dict[Class, list[Viewer]]:
+    found: dict[Class, list[Viewer]] = {}
+    for viewer in viewers:
+        for topic in viewer.topics:
+            found.setdefault((topic, viewer.rights), []).append(viewer)
+    return found
+
+
+def _alike(one: Viewer, other: Viewer) -> bool:
+    """Whether both are shown the same, from the same change on."""
+    return (one.sequence, one.topics, one.rights) == (other.sequence, other.topics, other.rights)
 
 
 def announce_revoked(user: int | None) -> None:

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Hashable
-from contextlib import suppress
 from urllib.parse import parse_qs
 
 from asgiref.sync import sync_to_async
@@ -18,7 +17,8 @@ from access.policy import Held
 from access.requests import SignedOut, actor_of_scope
 from access.tokens import live_tokens
 from clusters import fragments
-from live.hub import BEAT, Hooks, Hub, Viewer
+from live.hub import Hooks, Hub
+from live.viewers import Viewer
 
 SIGNED_OUT, CHANGED = 4401, 4403  # close codes: sign in again; reload with the new rights
 MOST_TOPICS = 20
@@ -103,12 +103,10 @@ class LiveConsumer(AsyncWebsocketConsumer):
         self.sending = asyncio.create_task(self._send(self.viewer))
 
     async def _send(self, viewer: Viewer) -> None:
-        """Send what is pending as soon as it is there, and a sign of life when nothing is."""
+        """Send what is pending whenever there is something, or a sign of life is due."""
         while not viewer.closing:
-            for frame in viewer.frames():
-                await self.send(text_data=frame)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(viewer.wake.wait(), BEAT)
+            await self.send(text_data=viewer.frame())
+            await viewer.wake.wait()
             viewer.wake.clear()
         await self.close(code=viewer.closing)
 

@@ -1,7 +1,7 @@
 // The live path's last step: one socket per page, and an indicator that never lies.
 //
 // A frame is a JSON header line {"sequence", "reload", "behind"} and HTML, whose top-level elements
-// replace those of the same id. An empty one is a sign of life.
+// replace those of the same id; rows come in a table. An empty one is a sign of life.
 import { refreshPart, swapFragments } from "./swap.js";
 
 const SILENCE = 12_000; // ms without a frame, after which the socket is taken for dead
@@ -66,7 +66,8 @@ function refreshSoon(selector) {
   refreshLater.set(selector, setTimeout(async () => {
     refreshLater.delete(selector);
     refreshed.set(selector, Date.now());
-    await refreshPart(selector).catch(() => {}); // the next frame tries again
+    const known = await refreshPart(selector).catch(() => {}); // the next frame tries again
+    if (known < Number(sequence)) refreshSoon(selector); // newer fragments came in the meantime
     show();
   }, wait));
 }

@@ -69,12 +69,20 @@ function insert(fresh) {
   fresh.dispatchEvent(new CustomEvent("pilothouse:swapped", { bubbles: true }));
 }
 
+// Rows, and groups of rows, come in a table: alone they are no HTML.
+function topElements(content) {
+  return [...content.children].flatMap((element) => {
+    if (!("liveRows" in element.dataset)) return [element];
+    return [...element.tBodies].flatMap((group) => (group.id ? [group] : [...group.rows]));
+  });
+}
+
 // Swaps each top-level element in for the one with its id; returns those that the page lacks.
 export function swapFragments(html) {
   const template = document.createElement("template");
   template.innerHTML = html;
   const strangers = [];
-  for (const fresh of [...template.content.children]) {
+  for (const fresh of topElements(template.content)) {
     const old = document.getElementById(fresh.id);
     if ("liveRemove" in fresh.dataset) old?.remove();
     else if (old) morph(old, fresh);
@@ -91,7 +99,8 @@ function takeTopics(topics) {
   document.dispatchEvent(new CustomEvent("pilothouse:topics"));
 }
 
-// Reads the page anew and swaps the part with this selector.
+// Reads the page anew and swaps the part with this selector; returns the number of the last change
+// that the page knew of.
 export async function refreshPart(selector) {
   const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
   if (answer.redirected) location.reload();
@@ -101,4 +110,5 @@ export async function refreshPart(selector) {
   const fresh = page.querySelector(selector);
   const old = document.querySelector(selector);
   if (fresh && old) morph(old, fresh);
+  return Number(page.body.dataset.liveSince);
 }

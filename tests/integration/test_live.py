@@ -99,7 +99,7 @@ class Viewer:
         header, _, html = str(self.socket.recv(timeout)).partition("\n")
         told = json.loads(header)
         self.sequence = told["sequence"]
-        self.reload |= told["reload"]
+        self.reload |= told.get("reload", False)
         self.behind.append(told.get("behind", False))
         if html:
             self.html.append(html)

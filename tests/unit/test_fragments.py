@@ -7,7 +7,7 @@ from access.policy import Role
 from clusters import fragments
 from clusters.models import Service, SwarmTask
 from live.changes import Touched
-from live.hub import Fragments
+from live.viewers import Fragments
 from tests.unit.panel import MARKS, make_cluster, make_service, make_task, make_user
 
 pytestmark = MARKS

@@ -2,6 +2,7 @@
 
 import asyncio
 import json
+from datetime import UTC, datetime
 from types import SimpleNamespace
 from typing import Any
 
@@ -9,7 +10,8 @@ import pytest
 
 from live import changes, hub
 from live.changes import Touched
-from live.hub import Hooks, Hub, Viewer
+from live.hub import Hooks, Hub
+from live.viewers import Batch, Viewer
 
 
 def _viewer(**of: object) -> Viewer:
@@ -17,7 +19,7 @@ def _viewer(**of: object) -> Viewer:
 
 
 def _put(viewer: Viewer, fragments: dict[str, str], sequence: int) -> None:
-    viewer.put(fragments)
+    viewer.put(Batch(fragments))
     viewer.sequence = sequence
 
 
@@ -30,9 +32,8 @@ def test_a_slow_viewer_gets_the_newest_of_each_element_once() -> None:
     viewer = _viewer()
     for number in range(1, 1001):
         _put(viewer, {"a": f"<p id=a>{number}</p>", f"b{number % 3}": "<p>b</p>"}, number)
-    (frame,) = viewer.frames()
-    header, html = _read(frame)
-    assert header == {"sequence": 1000, "reload": False}
+    header, html = _read(viewer.frame())
+    assert header == {"sequence": 1000}
     assert html.count("id=a") == 1
     assert "<p id=a>1000</p>" in html
     assert html.count("<p>b</p>") == 3
@@ -41,9 +42,8 @@ def test_a_slow_viewer_gets_the_newest_of_each_element_once() -> None:
 def test_what_was_sent_is_not_sent_again() -> None:
     viewer = _viewer()
     _put(viewer, {"a": "<p>1</p>"}, 1)
-    viewer.frames()
-    (frame,) = viewer.frames()
-    assert _read(frame) == ({"sequence": 1, "reload": False}, "")
+    viewer.frame()
+    assert _read(viewer.frame()) == ({"sequence": 1}, "")
 
 
 def test_a_change_that_does_not_concern_it_still_moves_its_place() -> None:
@@ -51,33 +51,39 @@ def test_a_change_that_does_not_concern_it_still_moves_its_place() -> None:
     viewer = _viewer(sequence=5)
     _put(viewer, {}, 9)
     assert not viewer.wake.is_set()
-    (frame,) = viewer.frames()
-    assert _read(frame)[0]["sequence"] == 9
+    assert _read(viewer.frame())[0]["sequence"] == 9
 
 
-def test_table_rows_come_apart_and_the_place_is_told_with_the_last_frame() -> None:
-    """A viewer that is cut off between the two must get both again."""
-    viewer = _viewer(sequence=5)
-    viewer.frames()
-    _put(viewer, {"row": "\n<tr><td>1</td></tr>", "head": "<h1>x</h1>"}, 6)
-    (first, html), (last, _) = map(_read, viewer.frames())
-    assert html.strip().startswith("<tr")
-    assert (first["sequence"], last["sequence"]) == (5, 6)
+def test_table_rows_come_in_a_table_in_their_order() -> None:
+    """HTML knows them nowhere else; and a part must not overtake what it is a part of."""
+    viewer = _viewer()
+    rows = {"old": "<tr>1</tr>", "new": "\n<tr>2</tr>", "group": "<tbody></tbody>"}
+    _put(viewer, {"a": "<p>a</p>", **rows, "b": "<p>b</p>"}, 6)
+    html = _read(viewer.frame())[1]
+    inside = "<tr>1</tr>\n<tr>2</tr><tbody></tbody>"
+    assert html == f"<p>a</p><table data-live-rows>{inside}</table><p>b</p>"
+
+
+def test_viewers_that_are_handed_the_same_share_the_text_of_their_frames() -> None:
+    batch, one, other = Batch({"a": "<p>a</p>"}), _viewer(sequence=3), _viewer(sequence=3)
+    one.put(batch)
+    other.put(batch)
+    assert one.frame() is other.frame()
 
 
 def test_a_reload_is_asked_for_once() -> None:
     viewer = _viewer()
     viewer.reload = True
-    assert _read(viewer.frames()[0])[0]["reload"] is True
-    assert _read(viewer.frames()[0])[0]["reload"] is False
+    assert _read(viewer.frame())[0]["reload"] is True
+    assert "reload" not in _read(viewer.frame())[0]
 
 
 def test_an_old_picture_says_so_until_it_is_fresh() -> None:
     viewer = _viewer()
     viewer.behind = True
-    assert _read(viewer.frames()[0])[0]["behind"] is True
+    assert _read(viewer.frame())[0]["behind"] is True
     viewer.behind = False
-    assert "behind" not in _read(viewer.frames()[0])[0]
+    assert "behind" not in _read(viewer.frame())[0]
 
 
 # --- Whoever comes with many at once -------------------------------------------------------------
@@ -138,3 +144,88 @@ def test_who_missed_much_reads_the_page_anew(monkeypatch: pytest.MonkeyPatch) ->
     assert rendered == []
     assert not asyncio.run(brought_up(1)).reload
     assert rendered == ["x"]
+
+
+# --- What was shown last -------------------------------------------------------------------------
+
+
+class Shown:
+    """A hub whose one topic shows `page`; `commit` delivers a change to it."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.page: dict[str, str] = {}
+        self._log: list[Touched] = []
+        monkeypatch.setattr(changes, "current", lambda: len(self._log))
+        monkeypatch.setattr(changes, "since", lambda sequence: self._log[sequence:])
+        show = Hooks(lambda *_: dict(self.page), lambda viewers: {}, lambda topics: {})
+        self._hub = Hub(show)
+
+    def viewer(self) -> Viewer:
+        """One whose page knows of all changes until now."""
+        viewer = _viewer(sequence=len(self._log))
+        viewer.topics = frozenset({"x"})
+        self._hub._viewers.add(viewer)
+        asyncio.run(self._hub._bring_up([viewer]))
+        return viewer
+
+    def commit(self, *moments: int) -> None:
+        """As many commits, at these moments of one day, delivered at once."""
+        days = [datetime(2026, 1, 1, 0, 0, moment, tzinfo=UTC) for moment in moments]
+        self._log += [Touched("lab", "service", "s", at=day) for day in days]
+        asyncio.run(self._hub._deliver())
+
+
+@pytest.fixture
+def shown(monkeypatch: pytest.MonkeyPatch) -> Shown:
+    return Shown(monkeypatch)
+
+
+def test_what_is_as_it_was_shown_last_is_not_shown_again(shown: Shown) -> None:
+    viewer = shown.viewer()
+    shown.page = {"row": "1", "totals": "7"}
+    shown.commit(1)
+    assert set(viewer.pending.fragments) == {"row", "totals"}
+    viewer.frame()
+    shown.page = {"row": "2", "totals": "7"}
+    shown.commit(2)
+    assert viewer.pending.fragments == {"row": "2"}
+    assert viewer.sequence == 2
+
+
+def test_who_joined_since_is_shown_all_of_it(shown: Shown) -> None:
+    """Their page may have been read while it was another."""
+    shown.viewer()
+    shown.page = {"totals": "7"}
+    shown.commit(1)
+    late = shown.viewer()
+    shown.commit(2)
+    assert late.pending.fragments == {"totals": "7"}
+
+
+def test_after_several_commits_at_once_all_is_shown(shown: Shown) -> None:
+    """It may have been another between them, and a page may have been read just then."""
+    viewer = shown.viewer()
+    shown.page = {"totals": "7"}
+    shown.commit(1)
+    viewer.frame()
+    shown.commit(2, 3)
+    assert viewer.pending.fragments == {"totals": "7"}
+
+
+def test_newcomers_that_are_shown_the_same_come_in_together(shown: Shown) -> None:
+    """A thousand come back at once after a restart."""
+    rendered: list[str] = []
+
+    def render(user: Any, topic: str, touched: Any) -> dict[str, str]:
+        rendered.append(topic)
+        return {}
+
+    shown._hub._hooks = Hooks(render, lambda viewers: {}, lambda topics: {})
+    shown.commit(1)
+    shown.viewer()
+    shown._hub._newcomers = [_viewer(sequence=0) for _ in range(1000)]
+    for viewer in shown._hub._newcomers:
+        viewer.topics = frozenset({"x"})
+    asyncio.run(shown._hub._bring_up(shown._hub._some_newcomers()))
+    assert rendered == ["x"]
+    assert shown._hub._newcomers == []
