@@ -32,6 +32,14 @@ class MeasuredPanel:
             return -1, -1
         return found[0]["services"]["total"], found[0]["tasks"]["running"]
 
+    def tokens(self, people: int) -> list[str]:
+        """Of so many new people who may look at everything."""
+        return [self._token(f"viewer-{number}") for number in range(people)]
+
+    def _token(self, name: str) -> str:
+        self._panel.manage("grant", name, "viewer")
+        return self._panel.manage("issue_token", name).strip().splitlines()[-1]
+
     def processes(self) -> dict[str, int]:
         """The ids of the panel's processes, by name."""
         return {name: record.pid for name, record in self._panel.processes().items()}

@@ -52,6 +52,14 @@ class Panel:
                 stdin=subprocess.DEVNULL, stdout=output, stderr=subprocess.STDOUT,
             )  # fmt: skip
 
+    def manage(self, *arguments: str) -> str:
+        """What `manage.py` prints, run in the panel's own environment."""
+        command = [sys.executable, "manage.py", *arguments]
+        return subprocess.run(
+            command, cwd=ROOT, env=self.environment, check=True, capture_output=True, text=True,
+            timeout=PATIENCE,
+        ).stdout  # fmt: skip
+
     def output(self) -> str:
         return self._output.read_text(errors="replace")
 
