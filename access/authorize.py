@@ -66,9 +66,11 @@ def grants_of(user: User) -> list[Held]:
 
 
 def within_token(found: list[Held], token: ApiToken) -> list[Held]:
-    """What a token carries of its owner's rights; nothing that asks for a proof."""
+    """What a token carries of its owner's rights: nothing that asks for a proof, and nothing that
+    they hold by an emergency, which is for a person who proved who they are."""
     frame = (ALLOWED[Role(token.role)] if token.role else frozenset(Action)) - STEP_UP
-    return [left for held in found if (left := held.within(frame, token.scope))]
+    lasting = (held for held in found if not held.emergency)
+    return [left for held in lasting if (left := held.within(frame, token.scope))]
 
 
 def live_grants() -> QuerySet[Grant]:
@@ -88,7 +90,9 @@ def held_by_many(users: Iterable[int]) -> dict[int, list[Held]]:
     """What each of the users holds, in one query."""
     held: dict[int, list[Held]] = {user: [] for user in users}
     for user, grant in _grants_by_user(held):
-        held[user].append(Held(actions_of(grant), grant.scope, grant.most_replicas))
+        emergency = grant.break_glass_id is not None
+        found = Held(actions_of(grant), grant.scope, grant.most_replicas, emergency)
+        held[user].append(found)
     return held
 
 
@@ -172,6 +176,8 @@ def most_replicas(user: User, scope: Scope) -> int | None:
 
 def emergency_of(user: User, scope: Scope) -> int | None:
     """The id of the break-glass under which the user acts in this scope, if there is one."""
+    if user.token is not None:
+        return None
     grants = Grant.objects.filter(
         user_id=user.pk, break_glass__isnull=False, expires_at__gt=Now()
     ).order_by("pk")

@@ -100,6 +100,7 @@ def stands(operation: Operation) -> bool:
     """Whether the operation may begin: nobody else is needed, or somebody else has approved it."""
     approval = Approval.objects.filter(operation=operation).first()
     if approval is None:
+        operation.requested_by.token = operation.api_token  # which carries no emergency
         return not needed_for(operation.requested_by, operation)
     return approval.approved and approval.after_hash == _asked(operation)
 

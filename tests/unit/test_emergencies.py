@@ -8,11 +8,14 @@ from django.db.models.functions import Now
 from django.test import Client
 
 from access import audit
-from access.authorize import Actor, allowed, may
-from access.models import AuditEntry, BreakGlass, Grant, User
-from access.policy import EMERGENCY, Action, Role, Scope
-from clusters.changes import Update
-from clusters.models import Service
+from access.authorize import Actor, allowed, emergency_of, may
+from access.models import AuditEntry, BreakGlass, Grant, Protection, User
+from access.policy import EMERGENCY, EVERYWHERE, Action, Role, Scope
+from access.rights import rights_of
+from access.tokens import find_token, issue_token
+from clusters.changes import Scale, Update
+from clusters.models import Approval, Service
+from clusters.operations import approvals
 from clusters.operations.requests import request
 from tests.unit.panel import MARKS, browser_of, make_cluster, make_service, make_user
 
@@ -104,6 +107,47 @@ def test_it_is_not_taken_twice_nor_for_nothing(kim: User, admin: User) -> None:
     assert take(kim).status_code == 422
     assert take(admin).status_code == 422
     assert BreakGlass.objects.count() == 1
+
+
+def by_token(user: User, secret: str) -> User:
+    """The user as one who came with the token."""
+    token = find_token(secret)
+    assert token
+    return token.user
+
+
+@pytest.mark.parametrize("role", ["", Role.ADMIN])
+def test_no_token_carries_what_an_emergency_gave(kim: User, shop: Service, role: str) -> None:
+    """It is for a person who proved who they are; a token is a program, and may be a leaked one."""
+    old = issue_token(kim, "ci", role=role)
+    before = allowed(by_token(kim, old), shop.scope)
+    taken(kim)
+    assert may(kim, Action.SERVICE_UPDATE, shop.scope)
+    for secret in (old, issue_token(kim, "new", role=role)):
+        user = by_token(kim, secret)
+        assert allowed(user, shop.scope) == before
+        assert emergency_of(user, shop.scope) is None
+    told = rights_of(kim, [EVERYWHERE])
+    rights = [right for place in told.places for right in place.rights]
+    assert not next(r for r in rights if r.action == Action.SERVICE_UPDATE).by_token
+    assert next(r for r in rights if r.action == Action.SERVICE_SCALE).by_token
+    carried = {r.action for t in told.tokens for place in t.places for r in place.rights}
+    assert carried == before
+
+
+def test_a_token_waits_for_a_second_person_while_its_owner_broke_the_glass(
+    kim: User, shop: Service
+) -> None:
+    secret = issue_token(kim, "ci")
+    Protection.objects.create(cluster="prod")
+    taken(kim)
+    actor = Actor(by_token(kim, secret), "api")
+    operation = request(actor, shop, Scale(replicas=5), wake=lambda _: None)
+    assert operation.awaiting
+    assert "break_glass" not in AuditEntry.objects.get(operation=operation.id).detail
+    Approval.objects.all().delete()  # as if the scope had been protected only afterwards
+    operation.refresh_from_db()
+    assert not approvals.stands(operation)
 
 
 def test_everybody_whom_it_concerns_reads_it_on_every_page(kim: User) -> None:
