@@ -56,7 +56,7 @@ def service_head(user: User, service: Service) -> Context:
         "freshness": selectors.freshness(service.cluster),
         "active": active,
         "ended": ended,
-        "awaiting": list(selectors.awaiting(service)),
+        "awaiting": operation_rows(user, list(selectors.awaiting(user, service))),
     }
 
 

@@ -506,12 +506,10 @@ def operation_list(
     return found
 
 
-def awaiting(service: Service) -> QuerySet[Operation]:
-    """What was asked for of the service and awaits a second person, oldest first."""
-    waiting = Operation.objects.filter(
-        state=Operation.State.AWAITING, cluster=service.cluster, target_id=service.engine_id
-    )
-    return waiting.select_related("requested_by", "approval").order_by("created_at")
+def awaiting(user: User, service: Service) -> QuerySet[Operation]:
+    """What would change the service and awaits a second person, oldest first; as far as seen."""
+    waiting = operation_list(user, state=Operation.State.AWAITING, service=service)
+    return waiting.select_related("approval").order_by("created_at")
 
 
 def tray(user: User) -> list[Operation]:
