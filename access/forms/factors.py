@@ -11,6 +11,7 @@ from allauth.mfa.totp.forms import ActivateTOTPForm
 from allauth.mfa.webauthn.forms import (
     AddWebAuthnForm,
     AuthenticateWebAuthnForm,
+    EditWebAuthnForm,
     ReauthenticateWebAuthnForm,
 )
 from django import forms
@@ -76,14 +77,22 @@ class AuthenticatorForm(ActivateTOTPForm):
     code = _code("Code", "The six digits that the app shows now.")
 
 
-class KeyForm(AddWebAuthnForm):
-    name = forms.CharField(
+def _name(*, required: bool) -> forms.CharField:
+    return forms.CharField(
         label="Name",
         max_length=100,
-        required=False,
+        required=required,
         help_text="To tell it from your other keys.",
         widget=forms.TextInput(attrs={"class": "form-control", "autocomplete": "off"}),
     )
+
+
+class RenameKeyForm(EditWebAuthnForm):
+    name = _name(required=True)
+
+
+class KeyForm(AddWebAuthnForm):
+    name = _name(required=False)
 
     def clean(self) -> dict[str, Any]:
         try:

@@ -176,6 +176,7 @@ FIELDS: dict[str, dict[str, str]] = {
     "access:emergency-new": {"place": "alpha/shop", "reason": "The shop sells nothing at all."},
     "access:emergency": {"review": "It was needed."},
     "access:token-new": {"name": "t", "days": "1", "place": "/"},
+    "mfa_edit_webauthn": {"name": "another"},
     "access:password": {"password": "a new horse battery", "again": "a new horse battery"},
 }
 # Refused for another reason than a missing right.
