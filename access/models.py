@@ -258,7 +258,8 @@ class Noted(models.Model):
     """
 
     key = models.CharField(max_length=64, unique=True)  # of all that makes two of them the same
-    actor = models.ForeignKey(User, on_delete=models.CASCADE)
+    actor = models.ForeignKey(User, on_delete=models.CASCADE, null=True)
+    name = models.CharField(max_length=150, blank=True)  # that nobody known claims to have
     via = models.CharField(max_length=16)
     address = models.CharField(max_length=45, blank=True)
     action = models.CharField(max_length=32)
@@ -275,7 +276,11 @@ class Noted(models.Model):
         indexes = [models.Index(fields=("actor", "until")), models.Index(fields=("until",))]
 
     def __str__(self) -> str:
-        return f"{self.actor} {self.action} {self.target}, {self.times} times more"
+        return f"{self.who} {self.action} {self.target}, {self.times} times more"
+
+    @property
+    def who(self) -> User:
+        return self.actor or User(username=self.name)
 
 
 class TokenAddress(models.Model):

@@ -33,6 +33,11 @@ def _code(label: str, help_text: str = "") -> forms.CharField:
     return forms.CharField(label=label, max_length=32, help_text=help_text, widget=widget)
 
 
+def is_throttled(form: forms.Form) -> bool:
+    """Whether what was given was not even looked at."""
+    return any(form.has_error(name, "too_many_login_attempts") for name in form.fields)
+
+
 class SecondFactorForm(CodeAtSignIn):
     code = _code("Code", "Of your authenticator app, or one of your recovery codes.")
 

@@ -18,10 +18,10 @@ from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
 from django.views.decorators.http import require_http_methods
 
-from access import audit
+from access import audit, noted
 from access.authorize import Actor
 from access.declared import SIGNED_IN, needs
-from access.forms.factors import CodeForm, KeyAsProof, PasswordProofForm
+from access.forms.factors import CodeForm, KeyAsProof, PasswordProofForm, is_throttled
 from access.models import AuditEntry, User
 from access.provider import is_known_by_provider
 from access.requests import SECOND_FACTORS, actor_of
@@ -53,7 +53,9 @@ def confirm(request: HttpRequest) -> HttpResponse:
     way = _way(request, ways_of(actor.user))
     form = _form(way, actor.user, request)
     if form is None or not form.is_valid():
-        if way != PASSWORD:  # of a wrong password, allauth tells the adapter
+        if form and is_throttled(form) and way != PASSWORD:
+            noted.throttled(actor, "proof.failed")
+        elif way != PASSWORD:  # of a wrong password, allauth tells the adapter
             audit.record(actor, "proof.failed", AuditEntry.Phase.REFUSED, detail={"by": [way]})
         return ask(request, form, status=422)
     with transaction.atomic():
