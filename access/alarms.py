@@ -82,6 +82,28 @@ def emergency_seen_by(user: User, pk: int) -> BreakGlass:
     return found
 
 
+def emergency_rows(user: User, keys: set[str] | None) -> list[dict[str, Any]]:
+    """These, or all, as the list's rows; by the user's rights alone, who they are is no matter."""
+    grants = grants_of(user)
+    found = BreakGlass.objects.select_related("user")
+    found = found[:500] if keys is None else found.filter(pk__in=[int(k) for k in keys])
+    return [
+        {"glass": glass, "running": is_running(glass)}
+        for glass in found
+        if _concerns(grants, glass.scope)
+    ]
+
+
+def emergency_now(user: User, pk: int) -> dict[str, Any] | None:
+    """What an open page of the emergency is told anew; by the user's rights alone."""
+    found = emergency_rows(user, {str(pk)})
+    if not found:
+        return None
+    glass, running = found[0]["glass"], found[0]["running"]
+    waits = not running and glass.reviewed_at is None
+    return {**found[0], "told_to_review": waits and _manages(grants_of(user), glass.scope)}
+
+
 def own_running(user: User) -> QuerySet[BreakGlass]:
     return BreakGlass.objects.filter(RUNNING, user=user)
 

@@ -59,7 +59,7 @@ class BreakGlass(models.Model):
     reason = models.TextField()
     started_at = models.DateTimeField(db_default=Now())
     until = models.DateTimeField()
-    ended_at = models.DateTimeField(null=True)  # given back before its time
+    ended_at = models.DateTimeField(null=True)  # given back, or run out once that was noted
     reviewed_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
     reviewed_at = models.DateTimeField(null=True)
     review = models.TextField(blank=True)
@@ -76,6 +76,11 @@ class BreakGlass(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} broke the glass on {self.scope}"
+
+    @property
+    def given_back(self) -> bool:
+        """Whether it ended before its time."""
+        return self.ended_at is not None and self.ended_at < self.until
 
     @property
     def scope(self) -> Scope:

@@ -10,13 +10,18 @@ from django.test import Client
 from access import audit
 from access.authorize import Actor, allowed, emergency_of, may
 from access.models import AuditEntry, BreakGlass, Grant, Protection, User
+from access.operations import emergencies
 from access.policy import EMERGENCY, EVERYWHERE, Action, Role, Scope
 from access.rights import rights_of
+from access.tasks import tend
 from access.tokens import find_token, issue_token
+from clusters import fragments
 from clusters.changes import Scale, Update
 from clusters.models import Approval, Service
 from clusters.operations import approvals
 from clusters.operations.requests import request
+from live import changes
+from live.changes import Touched
 from tests.unit.panel import MARKS, browser_of, make_cluster, make_service, make_user
 
 pytestmark = MARKS
@@ -185,6 +190,69 @@ def test_what_is_done_under_it_is_marked_and_nothing_else(kim: User, shop: Servi
         operation=operation.id,
     )  # fmt: skip
     assert result.detail["break_glass"] == glass.pk
+
+
+def test_what_runs_out_by_itself_is_noted_once_whoever_looks(kim: User) -> None:
+    glass = taken(kim)
+    tend()
+    assert not AuditEntry.objects.filter(action="access.run-out").exists(), "it still runs"
+    run_out(glass)
+    taken_anew = BreakGlass.objects.create(user=kim, reason=WHY, until=Now() + timedelta(hours=1))
+    Grant.objects.create(
+        user=kim, role=Role.ADMIN, break_glass=taken_anew, expires_at=Now() + timedelta(hours=1)
+    )
+    since = changes.current()
+    tend()
+    tend()
+    entry = AuditEntry.objects.get(action="access.run-out")
+    assert (entry.actor_name, entry.via, entry.target) == ("panel", "schedule", kim.username)
+    assert (entry.cluster, entry.detail["break_glass"]) == ("prod", glass.pk)
+    assert changes.since(since) == [Touched("prod", "alarm", str(glass.pk))]
+    glass.refresh_from_db()
+    assert glass.ended_at == glass.until
+    assert not glass.given_back
+
+
+def test_two_workers_that_look_at_once_note_its_end_once(kim: User) -> None:
+    run_out(taken(kim))
+    first, second = BreakGlass.objects.get(), BreakGlass.objects.get()
+    emergencies.note_end(first)
+    emergencies.note_end(second)
+    assert AuditEntry.objects.filter(action="access.run-out").count() == 1
+
+
+def test_what_was_given_back_did_not_run_out(kim: User) -> None:
+    glass = taken(kim)
+    browser, path = browser_of(kim), f"/access/emergencies/{glass.pk}/"
+    browser.post(f"{path}end/")
+    assert "before its time" in browser.get(path).content.decode()
+    run_out(glass)
+    tend()
+    assert not AuditEntry.objects.filter(action="access.run-out").exists()
+
+
+def test_whoever_is_on_its_page_sees_it_end(kim: User, admin: User) -> None:
+    glass = taken(kim)
+    topics = [f"emergency:{glass.pk}", "emergencies"]
+    page = browser_of(admin).get(f"/access/emergencies/{glass.pk}/").content.decode()
+    assert f' emergency:{glass.pk}"' in page
+    assert 'id="emergency" class="card-part" data-running' in page
+    before = fragments.clock(topics)
+    run_out(glass)
+    assert all(fragments.clock(topics)[topic] != before[topic] for topic in topics)
+    for touched in (None, [Touched("prod", "alarm", str(glass.pk))]):
+        shown = fragments.render(admin, topics[0], touched)["emergency"]
+        assert "data-running" not in shown
+        assert "Load this page anew" in shown
+        row = fragments.render(admin, topics[1], touched)[f"emergency-{glass.pk}"]
+        assert "Waits for its review" in row
+        onlooker = fragments.render(make_user(Role.VIEWER), topics[0], touched)["emergency"]
+        assert "Load this page anew" not in onlooker
+        for stranger in (make_user(), make_user(Role.ADMIN, cluster="test")):
+            assert all(fragments.render(stranger, topic, touched) == {} for topic in topics)
+    assert fragments.render(admin, topics[0], [Touched("prod", "alarm", "0")]) == {}
+    for nonsense in ("", "x", "1:2", "9" * 40):
+        assert fragments.render(admin, f"emergency:{nonsense}", None) == {}
 
 
 def test_it_is_given_back_at_once(kim: User) -> None:
