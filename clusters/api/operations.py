@@ -6,7 +6,7 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Status
 
-from access.authorize import may
+from access.authorize import allowed
 from access.declared import SIGNED_IN, needs
 from access.paging import Page, page_of
 from access.policy import Action
@@ -16,6 +16,7 @@ from clusters.models import Operation
 from clusters.operations import approvals
 from clusters.operations.requests import request_cancel
 from clusters.schemas import Cancel, Decision, OperationDetail, OperationFilter, OperationRow
+from clusters.sensitive import note_differences
 from clusters.tasks import wake
 
 router = Router(tags=["Operations"])
@@ -36,9 +37,11 @@ def list_operations(request: HttpRequest, filters: Query[OperationFilter]) -> di
 )
 @needs(Action.OPERATION_VIEW)
 def show_operation(request: HttpRequest, operation: UUID) -> dict[str, Any]:
-    user = actor_of(request).user
-    row = selectors.operation_seen_by(user, operation)
-    return shown.operation_detail(row, env=may(user, Action.SERVICE_ENV, row.scope))
+    actor = actor_of(request)
+    row = selectors.operation_seen_by(actor.user, operation)
+    actions = allowed(actor.user, row.scope)
+    note_differences(actor, row, actions, (), row.clash)
+    return shown.operation_detail(row, env=Action.SERVICE_ENV in actions)
 
 
 @router.post("{uuid:operation}/approve", response={202: OperationRow}, summary="Approve")

@@ -13,7 +13,7 @@ from access.policy import Action
 from clusters import contexts, selectors, specs
 from clusters.models import Service
 from clusters.problems import NotFound
-from clusters.sensitive import note_env
+from clusters.sensitive import note_differences, note_env
 from clusters.views.finding import find_cluster, find_service
 
 # The columns: the key to sort by, the heading, the class.
@@ -119,6 +119,8 @@ def spec(request: HttpRequest, cluster: str, service: str) -> HttpResponse:
     note_env(actor, found, may)
     env = Action.SERVICE_ENV in may
     previous = found.previous_spec
+    changed = specs.differences(previous, found.spec) if previous else []
+    note_differences(actor, found, may, changed)
     return _service_page(
         request,
         actor.user,
@@ -126,7 +128,7 @@ def spec(request: HttpRequest, cluster: str, service: str) -> HttpResponse:
         "spec",
         present=selectors.shown_spec(found.spec, env=env),
         previous=selectors.shown_spec(previous, env=env) if previous else None,
-        differences=specs.differences(previous, found.spec) if previous else [],
+        differences=changed,
     )
 
 
@@ -144,4 +146,6 @@ def revisions(request: HttpRequest, cluster: str, service: str) -> HttpResponse:
     actor, found = find_service(request, cluster, service)
     note_env(actor, found, allowed(actor.user, found.scope))
     context = contexts.revisions(actor.user, found)
+    shown = [one for kept in context["revisions"] for one in kept["differences"]]
+    note_differences(actor, found, context["may"], shown)
     return _service_page(request, actor.user, found, "revisions", **context)
