@@ -22,7 +22,14 @@ from clusters.operations import approvals
 from clusters.operations.requests import request
 from live import changes
 from live.changes import Touched
-from tests.unit.panel import MARKS, browser_of, make_cluster, make_service, make_user
+from tests.unit.panel import (
+    MARKS,
+    ApiClient,
+    browser_of,
+    make_cluster,
+    make_service,
+    make_user,
+)
 
 pytestmark = MARKS
 WHY = "The shop is down and nobody answers."
@@ -308,3 +315,75 @@ def test_the_reviewer_sees_what_was_done(kim: User, admin: User, shop: Service) 
     assert WHY in onlooker
     assert "service.update" not in onlooker
     assert browser_of(make_user(Role.ADMIN, cluster="test")).get(path).status_code == 404
+
+
+# --- The API -------------------------------------------------------------------------------------
+
+API, JSON = "/api/v1/access/emergencies", "application/json"
+
+
+def test_the_api_takes_ends_and_reviews_it_in_a_session(kim: User, admin: User) -> None:
+    asked = {"cluster": "prod", "reason": WHY}
+    answer = browser_of(kim).post(API, asked, JSON)
+    told = answer.json()
+    assert (answer.status_code, answer["Location"]) == (201, f"{API}/{told['id']}")
+    assert (told["user"], told["running"], told["reason"]) == (kim.username, True, WHY)
+    assert may(kim, Action.SERVICE_UPDATE, Scope("prod"))
+    assert browser_of(kim).post(API, asked, JSON).status_code == 422, "it runs already"
+    one, found = f"{API}/{told['id']}", {"review": "It was needed."}
+    assert browser_of(admin).post(f"{one}/review", found, JSON).status_code == 422, "it still runs"
+    assert browser_of(make_user(Role.VIEWER)).post(f"{one}/end").status_code == 403
+    ended = browser_of(kim).post(f"{one}/end").json()
+    assert (ended["running"], may(kim, Action.SERVICE_UPDATE, Scope("prod"))) == (False, False)
+    assert browser_of(kim).post(f"{one}/end").json() == ended, "again changes nothing"
+    reviewed = browser_of(admin).post(f"{one}/review", found, JSON).json()
+    assert (reviewed["reviewed_by"], reviewed["review"]) == (admin.username, "It was needed.")
+    assert browser_of(admin).post(f"{one}/review", found, JSON).status_code == 422, "once"
+    assert browser_of(admin).get(API).json()["items"] == [reviewed]
+    for stranger in (make_user(), make_user(Role.ADMIN, cluster="test")):
+        assert browser_of(stranger).get(API).json()["items"] == []
+        assert browser_of(stranger).get(one).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"reason": "too short"}, {"reason": WHY, "cluster": "nowhere"}, {"cluster": "prod"},
+        {"reason": WHY, "cluster": "prod", "hours": 5}, {"reason": WHY, "stack": "shop"},
+    ],
+)  # fmt: skip
+def test_the_api_refuses_what_makes_no_sense(asked: dict[str, Any]) -> None:
+    everywhere = make_user(Role.ON_CALL)
+    assert browser_of(everywhere).post(API, asked, JSON).status_code == 422
+    assert not BreakGlass.objects.exists()
+
+
+def test_the_api_asks_for_a_fresh_proof(kim: User, admin: User) -> None:
+    client = Client()
+    client.force_login(kim)
+    told = client.post(API, {"cluster": "prod", "reason": WHY}, JSON)
+    assert (told.status_code, told.json()["action"]) == (403, "access.break-glass")
+    assert told.json()["type"].endswith("proof-needed")
+    assert not BreakGlass.objects.exists()
+
+
+def test_a_token_breaks_no_glass_and_reviews_nothing_but_gives_back(kim: User, admin: User) -> None:
+    mine, theirs = ApiClient(kim), ApiClient(admin)
+    answer = mine.post("/access/emergencies", {"cluster": "prod", "reason": WHY})
+    assert "No token can do “access.break-glass”" in answer.json()["detail"]
+    glass = taken(kim)
+    path = f"/access/emergencies/{glass.pk}"
+    assert theirs.post(f"{path}/end").status_code == 403
+    assert mine.get(path).json()["running"] is True
+    assert mine.post(f"{path}/end").json()["running"] is False
+    assert theirs.post(f"{path}/review", {"review": "Fine."}).status_code == 403
+
+
+def test_a_token_sees_the_emergencies_of_its_scope(kim: User, admin: User) -> None:
+    glass = taken(kim)
+    for who, cluster, seen in ((kim, "test", 0), (kim, "prod", 1), (admin, "test", 0)):
+        secret = issue_token(who, "ci", scope=Scope(cluster))
+        headers = {"authorization": f"Bearer {secret}"}
+        assert Client().get(API, headers=headers).json()["total"] == seen
+        status = Client().get(f"{API}/{glass.pk}", headers=headers).status_code
+        assert status == (200 if seen else 404)
