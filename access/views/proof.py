@@ -16,7 +16,7 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
 from access import audit, noted
 from access.authorize import Actor
@@ -62,6 +62,15 @@ def confirm(request: HttpRequest) -> HttpResponse:
         _keep(request, form)
         audit.record(actor, "proof", AuditEntry.Phase.EVENT, detail={"by": [way]})
     return _proved(request)
+
+
+@never_cache
+@require_safe
+@needs(SIGNED_IN)
+def confirmed(request: HttpRequest) -> HttpResponse:
+    """Where the tab ends in which somebody proved it for another: that one is told, and goes on."""
+    actor_of(request)
+    return render(request, "access/confirmed.html")
 
 
 def _way(request: HttpRequest, ways: list[str]) -> str:
