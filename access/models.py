@@ -224,6 +224,13 @@ class AuditEntry(models.Model):
                 fields=("target", "at"), name="audit_by_target",
                 opclasses=("varchar_pattern_ops", "timestamptz_ops"),
             ),
+            # So that nothing is found without looking at everything.
+            models.Index(
+                fields=("stack", "at"), condition=~models.Q(stack=""), name="audit_by_stack"
+            ),
+            models.Index(
+                fields=("outcome", "at"), condition=~models.Q(outcome=""), name="audit_by_outcome"
+            ),
         ]  # fmt: skip
 
     def __str__(self) -> str:

@@ -22,4 +22,12 @@ class Migration(migrations.Migration):
             name='actor',
             field=models.ForeignKey(null=True, on_delete=django.db.models.deletion.CASCADE, to=settings.AUTH_USER_MODEL),
         ),
+        migrations.AddIndex(
+            model_name='auditentry',
+            index=models.Index(condition=models.Q(('stack', ''), _negated=True), fields=['stack', 'at'], name='audit_by_stack'),
+        ),
+        migrations.AddIndex(
+            model_name='auditentry',
+            index=models.Index(condition=models.Q(('outcome', ''), _negated=True), fields=['outcome', 'at'], name='audit_by_outcome'),
+        ),
     ]
