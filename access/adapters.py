@@ -15,12 +15,13 @@ from allauth.socialaccount.adapter import DefaultSocialAccountAdapter
 from allauth.socialaccount.models import SocialLogin
 from allauth.usersessions.models import UserSession
 from django.conf import settings
+from django.core.exceptions import ValidationError
 from django.db import transaction
 from django.http import HttpRequest, HttpResponse
 from django.utils import timezone
 from django.utils.http import url_has_allowed_host_and_scheme
 
-from access import audit, provider
+from access import audit, noted, provider
 from access.authorize import Actor
 from access.models import AuditEntry, User
 from access.requests import address_of, proven_at
@@ -95,6 +96,16 @@ class AccountAdapter(DefaultAccountAdapter):
         """By name and address: nobody is kept out by what somebody else guesses elsewhere."""
         key = super()._get_login_attempts_cache_key(request, **credentials)
         return f"{key}:{get_ip(request)}"
+
+    def pre_authenticate(self, request: HttpRequest, **credentials: Any) -> None:
+        try:
+            super().pre_authenticate(request, **credentials)
+        except ValidationError:
+            nobody = User(username=credentials.get("username", ""))
+            known = request.user if isinstance(request.user, User) else None
+            actor = Actor(known or nobody, "browser", address_of(request))
+            noted.throttled(actor, "proof.failed" if known else "sign-in.failed")
+            raise
 
     def authentication_failed(self, request: HttpRequest, **credentials: Any) -> None:
         if isinstance(request.user, User):

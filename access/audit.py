@@ -54,10 +54,10 @@ def record(
         action=str(action),
         cluster=scope.cluster,
         stack=scope.stack,
-        target=_storable(target)[:255],
+        target=storable(target)[:255],
         operation=operation,
         outcome=outcome,
-        detail=json.loads(_storable(json.dumps(detail, cls=DjangoJSONEncoder))),
+        detail=json.loads(storable(json.dumps(detail, cls=DjangoJSONEncoder))),
     )
     with transaction.atomic():
         _append(entry)
@@ -74,7 +74,7 @@ def _emergency(actor: Actor, scope: Scope, operation: UUID | None) -> dict[str, 
     return {} if glass is None else {"break_glass": glass}
 
 
-def _storable(text: str) -> str:
+def storable(text: str) -> str:
     """Without NUL, which PostgreSQL does not keep: bare, or as JSON writes it."""
     return text.replace("\0", "\ufffd").replace("\\u0000", "\\ufffd")
 

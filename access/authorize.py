@@ -91,9 +91,11 @@ def grants_of(user: User) -> list[Held]:
 
 
 def within_token(found: list[Held], token: ApiToken) -> list[Held]:
-    """What a token carries of its owner's rights; nothing that asks for a proof."""
+    """What a token carries of its owner's rights: nothing that asks for a proof, and nothing that
+    they hold by an emergency, which is for a person who proved who they are."""
     frame = (ALLOWED[Role(token.role)] if token.role else frozenset(Action)) - STEP_UP
-    return [left for held in found if (left := held.within(frame, token.scope))]
+    lasting = (held for held in found if not held.emergency)
+    return [left for held in lasting if (left := held.within(frame, token.scope))]
 
 
 def live_grants() -> QuerySet[Grant]:
@@ -124,7 +126,8 @@ def held_by_many(users: Iterable[int]) -> dict[int, list[Held]]:
         cursor.execute(_HELD, {"users": list(held)})
         for user, role, break_glass, cluster, stack, most_replicas in cursor.fetchall():
             actions = EMERGENCY if break_glass else ALLOWED[Role(role)]
-            held[user].append(Held(actions, Scope(cluster, stack), most_replicas))
+            found = Held(actions, Scope(cluster, stack), most_replicas, break_glass is not None)
+            held[user].append(found)
     return held
 
 
@@ -208,6 +211,8 @@ def most_replicas(user: User, scope: Scope) -> int | None:
 
 def emergency_of(user: User, scope: Scope) -> int | None:
     """The id of the break-glass under which the user acts in this scope, if there is one."""
+    if user.token is not None:
+        return None
     grants = Grant.objects.filter(
         user_id=user.pk, break_glass__isnull=False, expires_at__gt=Now()
     ).order_by("pk")

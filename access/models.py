@@ -59,7 +59,7 @@ class BreakGlass(models.Model):
     reason = models.TextField()
     started_at = models.DateTimeField(db_default=Now())
     until = models.DateTimeField()
-    ended_at = models.DateTimeField(null=True)  # given back before its time
+    ended_at = models.DateTimeField(null=True)  # given back, or run out once that was noted
     reviewed_by = models.ForeignKey(User, on_delete=models.PROTECT, null=True, related_name="+")
     reviewed_at = models.DateTimeField(null=True)
     review = models.TextField(blank=True)
@@ -76,6 +76,11 @@ class BreakGlass(models.Model):
 
     def __str__(self) -> str:
         return f"{self.user} broke the glass on {self.scope}"
+
+    @property
+    def given_back(self) -> bool:
+        """Whether it ended before its time."""
+        return self.ended_at is not None and self.ended_at < self.until
 
     @property
     def scope(self) -> Scope:
@@ -219,6 +224,13 @@ class AuditEntry(models.Model):
                 fields=("target", "at"), name="audit_by_target",
                 opclasses=("varchar_pattern_ops", "timestamptz_ops"),
             ),
+            # So that nothing is found without looking at everything.
+            models.Index(
+                fields=("stack", "at"), condition=~models.Q(stack=""), name="audit_by_stack"
+            ),
+            models.Index(
+                fields=("outcome", "at"), condition=~models.Q(outcome=""), name="audit_by_outcome"
+            ),
         ]  # fmt: skip
 
     def __str__(self) -> str:
@@ -258,7 +270,8 @@ class Noted(models.Model):
     """
 
     key = models.CharField(max_length=64, unique=True)  # of all that makes two of them the same
-    actor = models.ForeignKey(User, on_delete=models.CASCADE)
+    actor = models.ForeignKey(User, on_delete=models.CASCADE, null=True)
+    name = models.CharField(max_length=150, blank=True)  # that nobody known claims to have
     via = models.CharField(max_length=16)
     address = models.CharField(max_length=45, blank=True)
     action = models.CharField(max_length=32)
@@ -275,7 +288,11 @@ class Noted(models.Model):
         indexes = [models.Index(fields=("actor", "until")), models.Index(fields=("until",))]
 
     def __str__(self) -> str:
-        return f"{self.actor} {self.action} {self.target}, {self.times} times more"
+        return f"{self.who} {self.action} {self.target}, {self.times} times more"
+
+    @property
+    def who(self) -> User:
+        return self.actor or User(username=self.name)
 
 
 class TokenAddress(models.Model):

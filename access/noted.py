@@ -1,4 +1,4 @@
-"""What happens again and again, in the trail once: refusals, and reads of what is sensitive.
+"""What happens again and again, in the trail once: refusals, guesses, reads of what is sensitive.
 
 The first of a kind is written at once. The same by the same person within the time is counted, and
 one more entry tells how often. Who tries many things within a minute is told of as that; what they
@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from django.db import transaction
-from django.db.models import F
+from django.db.models import F, QuerySet
 from django.db.models.functions import Now
 from django.utils import timezone
 
@@ -35,6 +35,11 @@ def refused(actor: Actor, refusal: Forbidden) -> None:
     if not audit.has_chain(scope.cluster):
         scope, target = EVERYWHERE, "" if scope == EVERYWHERE else str(scope)
     _note(actor, refusal.action, AuditEntry.Phase.REFUSED, scope, target, outcome=outcome)
+
+
+def throttled(actor: Actor, action: str) -> None:
+    """Somebody guessed on, and was not even listened to; perhaps somebody unknown, under a name."""
+    _note(actor, action, AuditEntry.Phase.REFUSED, EVERYWHERE, outcome="throttled")
 
 
 def read(actor: Actor, action: Action, scope: Scope = EVERYWHERE, target: str = "") -> None:
@@ -63,8 +68,10 @@ def _note(
     target: str = "",
     outcome: str = "",
 ) -> None:
+    known = actor.user.pk is not None
     row = Noted(
-        actor=actor.user,
+        actor=actor.user if known else None,
+        name="" if known else audit.storable(actor.user.get_username())[:150],
         via=actor.via,
         address=actor.address,
         action=str(action),
@@ -76,19 +83,24 @@ def _note(
     )
     if _counted(row):
         return
-    refused = Noted.objects.filter(actor=actor.user, phase=AuditEntry.Phase.REFUSED)
-    if row.phase == AuditEntry.Phase.REFUSED and refused.filter(until__gt=Now()).count() >= MOST:
-        row.cluster = row.stack = row.target = ""
+    if row.phase == AuditEntry.Phase.REFUSED and _open_ones(row).count() >= MOST:
+        row.cluster = row.stack = row.target = row.name = ""
         row.outcome = MANY
         if _counted(row):
             return
     with transaction.atomic():
-        _open(replace(actor, proven_at=None), row)
+        _open(replace(actor, user=actor.user if known else row.who, proven_at=None), row)
+
+
+def _open_ones(row: Noted) -> QuerySet[Noted]:
+    """What is counted of the same person; of those whom nobody knows, from the same address."""
+    found = Noted.objects.filter(actor=row.actor, until__gt=Now())
+    return found if row.actor else found.filter(address=row.address)
 
 
 def _key(row: Noted) -> str:
     same = (
-        row.actor_id, row.via, row.address, row.action, row.phase, row.cluster, row.stack,
+        row.actor_id, row.name, row.via, row.address, row.action, row.phase, row.cluster, row.stack,
         row.target, row.outcome,
     )  # fmt: skip
     return hashlib.sha256(json.dumps(same).encode()).hexdigest()
@@ -116,7 +128,7 @@ def _open(actor: Actor, row: Noted) -> None:
 def _tell_how_often(row: Noted) -> None:
     if row.times and row.since and row.until:
         told = {"more": row.times, "since": row.since, "until": row.until}
-        _write(Actor(row.actor, row.via, row.address), row, told)
+        _write(Actor(row.who, row.via, row.address), row, told)
 
 
 def _write(actor: Actor, row: Noted, detail: dict[str, object]) -> None:

@@ -141,6 +141,7 @@ class Held:
     actions: frozenset[Action]
     scope: Scope
     most_replicas: int | None = None
+    emergency: bool = False  # taken by breaking the glass
 
     def within(self, actions: frozenset[Action], scope: Scope) -> "Held | None":
         """What is left of these rights inside a narrower frame; None if nothing is."""

@@ -78,7 +78,8 @@ class Right:
 
     @property
     def by_token(self) -> bool:
-        return self.action not in STEP_UP
+        lasting = any(not way.grant.break_glass_id for way in self.ways)
+        return lasting and self.action not in STEP_UP
 
 
 @dataclass(slots=True)
@@ -123,7 +124,7 @@ def _held_by(user: User) -> QuerySet[Grant]:
 def _token_places(token: ApiToken, ways: list[Way], seen: list[Scope]) -> list[Place]:
     frame = (ALLOWED[Role(token.role)] if token.role else frozenset(Action)) - STEP_UP
     reach = [both for scope in seen if (both := scope.meets(token.scope))]
-    return _places(ways, reach, frame)
+    return _places([way for way in ways if not way.grant.break_glass_id], reach, frame)
 
 
 def _places(ways: list[Way], seen: list[Scope], frame: frozenset[Action]) -> list[Place]:

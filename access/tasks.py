@@ -9,6 +9,7 @@ from kombu.exceptions import OperationalError
 
 from access import noted
 from access.declared import INTERNAL, needs
+from access.operations import emergencies
 from access.trail import heads, proofs
 
 log = logging.getLogger(__name__)
@@ -33,8 +34,9 @@ def prove(proof_id: int) -> None:
 @shared_task
 @needs(INTERNAL)
 def tend() -> None:
-    """Tell how often what was noted happened, and prove the chains once a day."""
+    """Tell how often what was noted happened and what ran out; prove the chains once a day."""
     noted.close()
+    emergencies.note_run_out()
     proofs.ask_if_due(wake_prove)
 
 

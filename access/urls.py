@@ -50,6 +50,7 @@ urlpatterns = [
     path("sign-out/", signing.sign_out, name="sign-out"),
     path("account/", account.account, name="account"),
     path("account/confirm/", proof.confirm, name="confirm"),
+    path("account/confirm/done/", proof.confirmed, name="confirmed"),
     path("account/confirm/provider/", provider.prove, name="provider-proof"),
     path("account/password/", account.set_password, name="password"),
     path("account/sessions/<int:session>/end/", account.end_one, name="session-end"),

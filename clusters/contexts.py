@@ -67,7 +67,7 @@ def service_head(user: User, service: Service) -> Context:
         "freshness": freshness_of(service.cluster),
         "active": active,
         "ended": ended,
-        "awaiting": list(awaiting(service)),
+        "awaiting": operation_rows(user, list(awaiting(user, service))),
     }
 
 
@@ -125,7 +125,7 @@ def object_rows(user: User, cluster: Cluster, noun: Noun) -> list[Context]:
             "object": found,
             "used": used.get(found.engine_id, Usage()),
             "may": allowed_by(grants, found.scope),
-            "rotation": active.get(f"{noun}:{found.engine_id}"),
+            "rotation": active.get(f"{noun}:{found.engine_id}"),  # or its removal
         }
         for found in objects_seen_by(user, cluster, noun)
     ]
@@ -151,8 +151,16 @@ def object_details(user: User, found: Secret | Config) -> Context:
         "hidden": sum(service.pk not in seen for service in consumers),
         "versions": family(user, found),
         "rotation": newest if telling else None,
+        "awaiting": _waiting(user, found.cluster, f"{found.noun}:{found.engine_id}"),
         "labels": {k: v for k, v in found.labels.items() if not k.startswith("io.pilothouse.")},
     }
+
+
+def _waiting(user: User, cluster: Cluster, target_id: str) -> list[Context]:
+    """What awaits a second person there, the oldest first."""
+    found = operation_list(user, state=Operation.State.AWAITING, cluster=cluster.name)
+    here = found.filter(target_id=target_id).select_related("approval").order_by("created_at")
+    return operation_rows(user, list(here))
 
 
 def _consumer(service: Service, found: Secret | Config) -> Context:
@@ -181,11 +189,15 @@ def object_gone(user: User, cluster: Cluster, noun: Noun, engine_id: str) -> Con
 
 
 def kept(user: User, cluster: Cluster) -> Context:
-    grants = grants_of(user)
+    grants, open_ones = grants_of(user), _rotating(user, cluster)
     return {
         "cluster": cluster,
         "kept": [
-            {"secret": kept, "may": allowed_by(grants, kept.scope)}
+            {
+                "secret": kept,
+                "may": allowed_by(grants, kept.scope),
+                "waits": open_ones.get(f"kept:{kept.pk}"),
+            }
             for kept in kept_secrets(user, cluster)
         ],
     }

@@ -32,6 +32,7 @@ from live.changes import Touched
 from live.viewers import Fragments
 
 NOUNS: dict[str, Noun] = {"secret": "secret", "config": "config"}
+OF_EMERGENCIES = ("alarms", "emergencies", "emergency")  # topics that show when one runs out
 Changes = list[Touched] | None  # None: whatever the topic shows may have changed
 
 
@@ -64,8 +65,9 @@ def clock(topics: Iterable[str]) -> dict[str, Hashable]:
     states: dict[str, Hashable] = {
         names[cluster.name]: (age.fresh, age.reason) for cluster, age in ages
     }
-    if "alarms" in asked:
-        states["alarms"] = alarms.running_now()
+    running = [topic for topic in asked if topic.partition(":")[0] in OF_EMERGENCIES]
+    if running:
+        states |= dict.fromkeys(running, alarms.running_now())
     return states
 
 
@@ -243,6 +245,27 @@ def _alarms(user: User, _: str, touched: Changes) -> Fragments:
     return {"alarms": render_to_string("access/_alarms.html", alarms.alarms(user))}
 
 
+def _emergency_ids(touched: list[Touched]) -> set[str]:
+    return {t.key for t in touched if t.noun == "alarm" and t.key.isdecimal()}
+
+
+def _emergencies(user: User, _: str, touched: Changes) -> Fragments:
+    rows = alarms.emergency_rows(user, None if touched is None else _emergency_ids(touched))
+    return {
+        f"emergency-{row['glass'].pk}": render_to_string("access/_emergency_row.html", row)
+        for row in rows
+    }
+
+
+def _emergency(user: User, argument: str, touched: Changes) -> Fragments:
+    if not argument.isdecimal() or (
+        touched is not None and argument not in _emergency_ids(touched)
+    ):
+        return {}
+    context = alarms.emergency_now(user, int(argument))
+    return {"emergency": render_to_string("access/_emergency.html", context)} if context else {}
+
+
 def _objects(user: User, argument: str, touched: Changes) -> Fragments:
     kind, _, name = argument.partition(":")
     noun = NOUNS.get(kind)
@@ -305,6 +328,8 @@ _TOPICS: dict[str, Callable[[User, str, Changes], Fragments]] = {
     "operation": _operation,
     "tray": _tray,
     "alarms": _alarms,
+    "emergencies": _emergencies,
+    "emergency": _emergency,
     "objects": _objects,
     "object": _object,
 }

@@ -16,7 +16,7 @@ from ninja.security import APIKeyCookie, HttpBearer
 from ninja.utils import check_csrf
 
 from access import noted
-from access.api import people, protections, tokens, trail
+from access.api import emergencies, people, protections, tokens, trail
 from access.authorize import Actor
 from access.declared import SIGNED_IN, needs
 from access.requests import SignedOut, actor_of, address_of
@@ -206,6 +206,7 @@ api.add_router("/operations", operations.router)
 api.add_router("/audit", trail.router)
 api.add_router("/access/tokens", tokens.router)
 api.add_router("/access/protections", protections.router)
+api.add_router("/access/emergencies", emergencies.router)
 api.add_router("/access", people.router)
 
 

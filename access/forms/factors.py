@@ -12,6 +12,7 @@ from allauth.mfa.totp.forms import ActivateTOTPForm
 from allauth.mfa.webauthn.forms import (
     AddWebAuthnForm,
     AuthenticateWebAuthnForm,
+    EditWebAuthnForm,
     ReauthenticateWebAuthnForm,
 )
 from django import forms
@@ -33,6 +34,11 @@ def _code(label: str, help_text: str = "") -> forms.CharField:
         }
     )
     return forms.CharField(label=label, max_length=32, help_text=help_text, widget=widget)
+
+
+def is_throttled(form: forms.Form) -> bool:
+    """Whether what was given was not even looked at."""
+    return any(form.has_error(name, "too_many_login_attempts") for name in form.fields)
 
 
 class UsedOnce:
@@ -95,14 +101,22 @@ class AuthenticatorForm(ActivateTOTPForm):
     code = _code("Code", "The six digits that the app shows now.")
 
 
-class KeyForm(AddWebAuthnForm):
-    name = forms.CharField(
+def _name(*, required: bool) -> forms.CharField:
+    return forms.CharField(
         label="Name",
         max_length=100,
-        required=False,
+        required=required,
         help_text="To tell it from your other keys.",
         widget=forms.TextInput(attrs={"class": "form-control", "autocomplete": "off"}),
     )
+
+
+class RenameKeyForm(EditWebAuthnForm):
+    name = _name(required=True)
+
+
+class KeyForm(AddWebAuthnForm):
+    name = _name(required=False)
 
     def clean(self) -> dict[str, Any]:
         try:

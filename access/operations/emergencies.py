@@ -3,6 +3,7 @@
 from datetime import timedelta
 
 from django.db import transaction
+from django.db.models import F
 from django.db.models.functions import Now
 
 from access.authorize import Actor, Forbidden, allowed, authorize
@@ -19,6 +20,7 @@ from access.problems import Invalid
 LIFE = timedelta(minutes=60)
 SHORTEST_REASON = 15  # characters
 LONGEST_TEXT = 2000
+BY_ITSELF = Actor(User(username="panel"), "schedule")
 
 
 def break_glass(actor: Actor, scope: Scope, reason: str) -> BreakGlass:
@@ -72,6 +74,24 @@ def give_back(actor: Actor, glass: BreakGlass) -> None:
         detail = {"break_glass": glass.pk, "before": {"until": glass.until}, "after": None}
         record(actor, "access.give-back", str(glass.user), glass.scope, **detail)
         announce_revoked(glass.user)
+        announce_alarm(glass.scope, glass.pk)
+
+
+def note_run_out() -> None:
+    """Write down what ran out by itself, also after a long pause of the workers."""
+    over = BreakGlass.objects.filter(ended_at=None, until__lte=Now()).select_related("user")
+    for glass in over:
+        note_end(glass)
+
+
+def note_end(glass: BreakGlass) -> None:
+    """Once, whichever worker is first."""
+    with transaction.atomic():
+        not_yet = BreakGlass.objects.filter(pk=glass.pk, ended_at=None)
+        if not not_yet.update(ended_at=F("until")):
+            return
+        detail = {"break_glass": glass.pk, "before": {"until": glass.until}, "after": None}
+        record(BY_ITSELF, "access.run-out", str(glass.user), glass.scope, **detail)
         announce_alarm(glass.scope, glass.pk)
 
 

@@ -18,7 +18,7 @@ from access.views.pages import READ_OR_WRITE, ask, done, show, tried
 @needs(SIGNED_IN)
 def emergencies(request: HttpRequest) -> HttpResponse:
     """Those that concern the person: of scopes of which they see something, and their own."""
-    found = alarms.emergencies(actor_of(request).user)
+    found = alarms.emergencies(actor_of(request).user)[:500]
     rows = [(glass, alarms.is_running(glass)) for glass in found]
     return show(request, "emergencies", {"rows": rows})
 

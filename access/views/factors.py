@@ -9,7 +9,7 @@ from allauth.mfa.base.internal.flows import post_authentication
 from allauth.mfa.models import Authenticator
 from allauth.mfa.recovery_codes.views import GenerateRecoveryCodesView, ViewRecoveryCodesView
 from allauth.mfa.totp.views import ActivateTOTPView, DeactivateTOTPView
-from allauth.mfa.webauthn.views import AddWebAuthnView, RemoveWebAuthnView
+from allauth.mfa.webauthn.views import AddWebAuthnView, EditWebAuthnView, RemoveWebAuthnView
 from django import forms
 from django.contrib import messages
 from django.db import transaction
@@ -19,7 +19,7 @@ from django.views.decorators.cache import never_cache
 
 from access import audit
 from access.declared import SIGNED_IN, needs
-from access.forms.factors import AuthenticatorForm, KeyForm
+from access.forms.factors import AuthenticatorForm, KeyForm, RenameKeyForm
 from access.models import AuditEntry
 from access.requests import actor_of
 
@@ -37,8 +37,8 @@ class Noted:
     def form_valid(self, form: forms.Form) -> HttpResponse:
         with transaction.atomic():
             response: HttpResponse = super().form_valid(form)  # type: ignore[misc]
-            actor = actor_of(self.request)
-            audit.record(actor, self.action, AuditEntry.Phase.EVENT, target=self.factor(form))
+            actor, event, told = actor_of(self.request), AuditEntry.Phase.EVENT, self.detail(form)
+            audit.record(actor, self.action, event, target=self.factor(form), detail=told)
         if self.said:
             messages.success(self.request, self.said)
         return response
@@ -50,6 +50,9 @@ class Noted:
 
     def factor(self, form: forms.Form) -> str:
         raise NotImplementedError
+
+    def detail(self, form: forms.Form) -> dict[str, Any]:
+        return {}
 
 
 class Added(Noted):
@@ -114,6 +117,23 @@ class RemoveKey(Noted, RemoveWebAuthnView):
         return str(self.object.wrap().name)
 
 
+class RenameKey(Noted, EditWebAuthnView):
+    action = "factor.rename"
+    template_name = "access/key_rename.html"
+    form_class = RenameKeyForm
+    said = "Your security key was renamed."
+
+    def get_success_url(self) -> str:
+        return str(self.success_url)
+
+    def factor(self, form: forms.Form) -> str:
+        return str(form.cleaned_data["name"])
+
+    def detail(self, form: forms.Form) -> dict[str, Any]:
+        before, after = form.initial["name"], form.cleaned_data["name"]
+        return {"before": {"name": before}, "after": {"name": after}}
+
+
 class RecoveryCodes(ViewRecoveryCodesView):
     template_name = "access/recovery_codes.html"
 
@@ -143,6 +163,7 @@ def _own(view: View) -> View:
 add_authenticator = _own(AddAuthenticator.as_view())
 remove_authenticator = _own(RemoveAuthenticator.as_view())
 add_key = _own(AddKey.as_view())
+rename_key = _own(RenameKey.as_view())
 remove_key = _own(RemoveKey.as_view())
 recovery_codes = _own(RecoveryCodes.as_view())
 new_recovery_codes = _own(NewRecoveryCodes.as_view())

@@ -16,12 +16,12 @@ from django.urls import reverse
 from django.utils.http import url_has_allowed_host_and_scheme
 from django.views.decorators.cache import never_cache
 from django.views.decorators.debug import sensitive_post_parameters
-from django.views.decorators.http import require_http_methods
+from django.views.decorators.http import require_http_methods, require_safe
 
-from access import audit
+from access import audit, noted
 from access.authorize import Actor
 from access.declared import SIGNED_IN, needs
-from access.forms.factors import CodeForm, KeyAsProof, PasswordProofForm
+from access.forms.factors import CodeForm, KeyAsProof, PasswordProofForm, is_throttled
 from access.models import AuditEntry, User
 from access.provider import is_known_by_provider
 from access.requests import SECOND_FACTORS, actor_of
@@ -53,13 +53,24 @@ def confirm(request: HttpRequest) -> HttpResponse:
     way = _way(request, ways_of(actor.user))
     form = _form(way, actor.user, request)
     if form is None or not form.is_valid():
-        if way != PASSWORD:  # of a wrong password, allauth tells the adapter
+        if form and is_throttled(form) and way != PASSWORD:
+            noted.throttled(actor, "proof.failed")
+        elif way != PASSWORD:  # of a wrong password, allauth tells the adapter
             audit.record(actor, "proof.failed", AuditEntry.Phase.REFUSED, detail={"by": [way]})
         return ask(request, form, status=422)
     with transaction.atomic():
         _keep(request, form)
         audit.record(actor, "proof", AuditEntry.Phase.EVENT, detail={"by": [way]})
     return _proved(request)
+
+
+@never_cache
+@require_safe
+@needs(SIGNED_IN)
+def confirmed(request: HttpRequest) -> HttpResponse:
+    """Where the tab ends in which somebody proved it for another: that one is told, and goes on."""
+    actor_of(request)
+    return render(request, "access/confirmed.html")
 
 
 def _way(request: HttpRequest, ways: list[str]) -> str:

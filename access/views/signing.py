@@ -1,6 +1,7 @@
 """Signing in and out."""
 
 import json
+from http import HTTPStatus
 from typing import Any
 
 from allauth.account.internal.flows.login import perform_login
@@ -17,12 +18,12 @@ from django.urls import reverse
 from django.views.decorators.cache import never_cache
 from django.views.decorators.http import require_http_methods, require_POST
 
-from access import audit
+from access import audit, noted
 from access.authorize import Actor
 from access.declared import PUBLIC, needs
-from access.forms.factors import KeyAtSignIn, SecondFactorForm
+from access.forms.factors import KeyAtSignIn, SecondFactorForm, is_throttled
 from access.forms.signing import SignInForm
-from access.models import AuditEntry
+from access.models import AuditEntry, User
 from access.requests import address_of
 from access.tokens import link_works, use_link
 
@@ -34,6 +35,13 @@ class SignIn(LoginView):
 
     form_class = SignInForm
     template_name = "access/sign_in.html"
+
+    def dispatch(self, request: HttpRequest, *args: Any, **options: Any) -> HttpResponse:
+        response: HttpResponse = super().dispatch(request, *args, **options)
+        if response.status_code == HTTPStatus.TOO_MANY_REQUESTS:
+            nobody = User(username=request.POST.get("username", ""))
+            noted.throttled(Actor(nobody, "browser", address_of(request)), "sign-in.failed")
+        return response
 
     def form_invalid(self, form: SignInForm) -> HttpResponse:
         return self.render_to_response(self.get_context_data(form=form), status=422)
@@ -51,8 +59,10 @@ class SecondFactor(AuthenticateView):
     template_name = "access/second_factor.html"
 
     def form_invalid(self, form: SecondFactorForm) -> HttpResponse:
-        if not form.has_error("code", "too_many_login_attempts"):
-            actor = Actor(self.stage.login.user, "browser", address_of(self.request))
+        actor = Actor(self.stage.login.user, "browser", address_of(self.request))
+        if is_throttled(form):
+            noted.throttled(actor, "sign-in.failed")
+        else:
             detail = {"by": ["code" if "code" in form.fields else "webauthn"]}
             audit.record(actor, "sign-in.failed", AuditEntry.Phase.REFUSED, detail=detail)
         response = super().form_invalid(form)

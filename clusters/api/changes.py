@@ -17,6 +17,7 @@ from clusters.operations.requests import request as request_change
 from clusters.problems import Conflict, Invalid
 from clusters.schemas.changes import DryRun, Preview
 from clusters.schemas.operations import OperationRow
+from clusters.sensitive import note_differences
 from clusters.tasks import wake
 
 router = Router(tags=["Changes of a service"])
@@ -131,9 +132,13 @@ def _change(
     env = Action.SERVICE_ENV in actions
     try:
         if options.dry_run == "true":
-            return Status(200, shown.preview(preview(actor, row, change), env=env))
+            foreseen = preview(actor, row, change)
+            note_differences(actor, row, actions, foreseen.differences)
+            return Status(200, shown.preview(foreseen, env=env))
         operation = request_change(actor, row, change, wake=wake, idempotency_key=key)
     except Conflict as conflict:
+        both = (*conflict.clash.theirs, *conflict.clash.yours)
+        note_differences(actor, row, actions, both)
         raise _shown_conflict(conflict, env=env) from conflict
     _refuse_other_use(operation, row, change, key)
     return accepted(request, response, operation)

@@ -86,8 +86,13 @@ def rotate_config(
     return objects.rotated(request, response, found, new, options, key)
 
 
-@router.delete(CONFIG, response={204: None}, summary="Remove a config")
+@router.delete(CONFIG, response={204: None, 202: OperationRow}, summary="Remove a config")
 @needs(Action.CONFIG_REMOVE)
-def remove_config(request: HttpRequest, cluster: str, config: str) -> Status:
-    """Only while no service uses it. Not with a token: it needs a proof of who you are."""
-    return objects.removed(request, cluster, "config", config)
+def remove_config(
+    request: HttpRequest, response: HttpResponse, cluster: str, config: str
+) -> Status:
+    """Only while no service uses it. Not with a token: it needs a proof of who you are.
+
+    In a protected scope it awaits a second person: 202, with the operation.
+    """
+    return objects.removed(request, response, cluster, "config", config)

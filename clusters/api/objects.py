@@ -12,7 +12,7 @@ from clusters.api.answers import accepted, actor_of, address_of
 from clusters.changes import Content, NewObject
 from clusters.engines import engine_for
 from clusters.models import Cluster, Config, Secret
-from clusters.operations import making, rotations
+from clusters.operations import disposals, making, rotations
 from clusters.ports import Noun
 from clusters.problems import Invalid
 from clusters.schemas.changes import DryRun
@@ -108,7 +108,10 @@ def rotated(
     return accepted(request, response, operation)
 
 
-def removed(request: HttpRequest, cluster: str, noun: Noun, name: str) -> Status:
+def removed(
+    request: HttpRequest, response: HttpResponse, cluster: str, noun: Noun, name: str
+) -> Status:
     found = object_of(request, cluster, noun, name)
-    making.remove(actor_of(request), found, engine=engine_for(found.cluster))
-    return Status(204, None)
+    engine = engine_for(found.cluster)
+    waits = disposals.remove(actor_of(request), found, engine=engine, wake=wake)
+    return accepted(request, response, waits) if waits else Status(204, None)

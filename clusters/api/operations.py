@@ -6,7 +6,7 @@ from uuid import UUID
 from django.http import HttpRequest, HttpResponse
 from ninja import Query, Router, Status
 
-from access.authorize import may
+from access.authorize import allowed
 from access.declared import SIGNED_IN, needs
 from access.paging import Page, page_of
 from access.policy import Action
@@ -23,6 +23,7 @@ from clusters.schemas.operations import (
     OperationRow,
 )
 from clusters.selectors.operations import operation_list, operation_seen_by
+from clusters.sensitive import note_differences
 from clusters.tasks import wake
 
 router = Router(tags=["Operations"])
@@ -43,9 +44,11 @@ def list_operations(request: HttpRequest, filters: Query[OperationFilter]) -> di
 )
 @needs(Action.OPERATION_VIEW)
 def show_operation(request: HttpRequest, operation: UUID) -> dict[str, Any]:
-    user = actor_of(request).user
-    row = operation_seen_by(user, operation)
-    return shown.operation_detail(row, env=may(user, Action.SERVICE_ENV, row.scope))
+    actor = actor_of(request)
+    row = operation_seen_by(actor.user, operation)
+    actions = allowed(actor.user, row.scope)
+    note_differences(actor, row, actions, (), row.clash)
+    return shown.operation_detail(row, env=Action.SERVICE_ENV in actions)
 
 
 @router.post("{uuid:operation}/approve", response={202: OperationRow}, summary="Approve")

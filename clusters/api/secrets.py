@@ -74,8 +74,13 @@ def rotate_secret(
     return objects.rotated(request, response, found, new, options, key, keep=new.keep)
 
 
-@router.delete(SECRET, response={204: None}, summary="Remove a secret")
+@router.delete(SECRET, response={204: None, 202: OperationRow}, summary="Remove a secret")
 @needs(Action.SECRET_REMOVE)
-def remove_secret(request: HttpRequest, cluster: str, secret: str) -> Status:
-    """Only while no service uses it. Not with a token: it needs a proof of who you are."""
-    return objects.removed(request, cluster, "secret", secret)
+def remove_secret(
+    request: HttpRequest, response: HttpResponse, cluster: str, secret: str
+) -> Status:
+    """Only while no service uses it. Not with a token: it needs a proof of who you are.
+
+    In a protected scope it awaits a second person: 202, with the operation.
+    """
+    return objects.removed(request, response, cluster, "secret", secret)

@@ -11,6 +11,7 @@ from django.utils import timezone
 from access.models import ApiToken
 from access.policy import Scope
 from clusters.models.clusters import Cluster
+from clusters.models.objects import MODELS
 from clusters.ports import Noun
 
 
@@ -32,6 +33,10 @@ class Operation(models.Model):
         SWARM_INIT = "swarm-init"
         SECRET_ROTATE = "secret-rotate", "Rotate"
         CONFIG_ROTATE = "config-rotate", "Rotate"
+        SECRET_REMOVE = "secret-remove", "Remove"
+        CONFIG_REMOVE = "config-remove", "Remove"
+        SECRET_PUT_BACK = "secret-put-back", "Put back"
+        SECRET_FORGET = "secret-forget", "Delete kept value"
 
     class State(models.TextChoices):
         AWAITING = "awaiting", "Awaiting approval"
@@ -134,6 +139,17 @@ class Operation(models.Model):
             self.Kind.CONFIG_ROTATE: "config",
         }
         return nouns.get(self.kind)
+
+    @property
+    def about(self) -> Noun | None:
+        """The secret or config that it is about, if it is about one."""
+        found: Noun | None = next((n for n in MODELS if self.kind.startswith(f"{n}-")), None)
+        return found
+
+    @property
+    def disposes(self) -> Noun | None:
+        """What it removes, puts back or forgets, if it does one of these."""
+        return None if self.rotates else self.about
 
     @property
     def active(self) -> bool:

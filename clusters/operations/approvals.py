@@ -4,6 +4,7 @@ An approval is of one spec on top of another: it binds the hashes of both and th
 service had, and any change since makes it void. Who broke the glass asks nobody.
 """
 
+import hashlib
 from collections.abc import Iterable
 from datetime import timedelta
 
@@ -16,7 +17,15 @@ from access.models import AuditEntry, User
 from access.policy import Action, Scope
 from access.selectors import is_protected
 from clusters import specs, states
-from clusters.models import MODELS, Approval, Cluster, Operation, Service
+from clusters.models import (
+    MODELS,
+    Approval,
+    Cluster,
+    KeptSecret,
+    Operation,
+    Secret,
+    Service,
+)
 from clusters.operations.announcing import Wake, announce, note_result
 from clusters.operations.holding import refuse_if_held
 from clusters.ports import Noun
@@ -65,7 +74,10 @@ def ask(operation: Operation) -> Approval:
 
 
 def _asked(operation: Operation) -> str:
-    """What is asked for, as a hash: the spec to be; of a rotation, the versions and services."""
+    """What is asked for, as a hash: the spec to be; of a rotation, the versions and services; of
+    what goes or comes back, which one it is."""
+    if operation.disposes:
+        return specs.fingerprint({"kind": operation.kind, **operation.plan})
     if not operation.rotates:
         return specs.spec_hash(operation.after)
     plan = operation.plan
@@ -80,6 +92,9 @@ def void_because(approval: Approval) -> str:
         return "Nobody decided within an hour."
     if noun := operation.rotates:
         return _rotation_void_because(approval, noun)
+    if operation.disposes:
+        same = approval.after_hash == _asked(operation)
+        return disposal_void_because(operation) if same else "It is another request now."
     service = Service.objects.filter(
         cluster=operation.cluster, engine_id=operation.target_id
     ).first()
@@ -103,6 +118,30 @@ def _rotation_void_because(approval: Approval, noun: Noun) -> str:
     return ""
 
 
+def disposal_void_because(operation: Operation) -> str:
+    """What is to go, or to come back, is what it was, and nobody uses it."""
+    cluster, name = operation.cluster, operation.target
+    secrets = Secret.objects.filter(cluster=cluster, name=name)
+    if "sealed" in operation.plan:
+        kept = KeptSecret.objects.filter(cluster=cluster, name=name).first()
+        if kept is None or sealed_hash(kept) != operation.plan["sealed"]:
+            return f"What is kept of {name} is not what it was when this was asked for."
+        again = operation.kind == Operation.Kind.SECRET_PUT_BACK and secrets.exists()
+        return f"There is a secret named {name} again." if again else ""
+    model = MODELS[operation.disposes or "secret"]
+    found = model.objects.filter(cluster=cluster, engine_id=operation.plan["id"]).first()
+    if found is None:
+        return f"{name} no longer exists."
+    if found.version != operation.base_version:
+        return f"{name} was changed after this was asked for: ask anew."
+    return f"{name} is in use by now." if consumers_of(found).exists() else ""
+
+
+def sealed_hash(kept: KeptSecret) -> str:
+    """Tells one kept value from another; of the sealed one, so it says nothing of the value."""
+    return hashlib.sha256(bytes(kept.sealed)).hexdigest()
+
+
 def _bound(approval: Approval, service: Service) -> bool:
     operation = approval.operation
     same = (service.version, specs.spec_hash(service.spec), _asked(operation))
@@ -113,6 +152,7 @@ def stands(operation: Operation) -> bool:
     """Whether the operation may begin: nobody else is needed, or somebody else has approved it."""
     approval = Approval.objects.filter(operation=operation).first()
     if approval is None:
+        operation.requested_by.token = operation.api_token  # which carries no emergency
         return not needed_for(operation.requested_by, operation)
     by_whoever_may = approval.approved and _may_still(approval.decided_by, operation.scope)
     return by_whoever_may and approval.after_hash == _asked(operation)

@@ -17,7 +17,7 @@ from access.policy import Action
 from clusters import specs
 from clusters.inventory import revisions
 from clusters.models import Cluster, Operation
-from clusters.operations import approvals, cancelling, following, lease
+from clusters.operations import approvals, cancelling, disposing, following, lease
 from clusters.operations.rights import ACTIONS, may_still
 from clusters.operations.rotating import stepping
 from clusters.operations.steps import noted
@@ -72,6 +72,9 @@ def _step(operation: Operation, engine_for: EngineFor) -> float | None:
         engine = engine_for(operation.cluster)
         if operation.kind == Operation.Kind.SWARM_INIT:
             return _init_swarm(operation, engine)
+        if operation.disposes:
+            disposing.step(operation, engine)
+            return None
         if operation.state == S.CANCELLING:
             return cancelling.step(operation, engine)
         if operation.accepted_version is None:
@@ -92,7 +95,7 @@ def _end(operation: Operation, state: Operation.State, **fields: object) -> floa
 def _begin(operation: Operation) -> bool:
     """From pending to running, if the right still stands and the request is not stale."""
     action = next((a for kind, a in ACTIONS.values() if kind == operation.kind), None)
-    action = action or following.SWARM_INIT_ACTION
+    action = action or disposing.ACTIONS.get(operation.kind) or following.SWARM_INIT_ACTION
     widens = specs.widened(operation.before, operation.after)
     for needed in (action, *([Action.SERVICE_WIDEN] if widens else [])):
         if not may_still(operation, needed):

@@ -2,6 +2,7 @@
 
 A value must not wait anywhere, neither in a row nor in a message: it goes from the request to the
 engine. So there is no operation; the audit's intent is committed before the call, its result after.
+What needs a second person (`disposals`) is no value, and is an operation.
 """
 
 import base64
@@ -20,6 +21,7 @@ from access.vault import CannotUnseal, seal, unseal
 from clusters import specs
 from clusters.changes import NAME_RULE, NewObject, is_name
 from clusters.models import MODELS, Cluster, Config, KeptSecret, Operation, Secret
+from clusters.operations import approvals
 from clusters.ports import Engine, EngineError, EngineUnreachable, Noun, ObjectMissing, Raw
 from clusters.problems import Busy, Invalid
 from clusters.readings import STACK_LABEL
@@ -73,7 +75,7 @@ def create(
     if MODELS[noun]._default_manager.filter(cluster=cluster, name=new.name).exists():
         raise Invalid(f"There is a {noun} named {new.name} already: choose another name.", "name")
     if noun == "secret":
-        _refuse_to_forget_anothers(actor, cluster, new.name)
+        _refuse_over_kept(actor, cluster, new.name)
     labels = labels_of(new)
     spec = {"Name": new.name, "Labels": labels, "Data": base64.b64encode(data).decode()}
     detail = {"labels": labels, "bytes": len(data), "kept": keep}
@@ -88,13 +90,19 @@ def create(
     return made
 
 
-def _refuse_to_forget_anothers(actor: Actor, cluster: Cluster, name: str) -> None:
+def _refuse_over_kept(actor: Actor, cluster: Cluster, name: str) -> None:
     """A new secret takes the place of what is kept under its name, maybe of another stack."""
     kept = KeptSecret.objects.filter(cluster=cluster, name=name).first()
     if kept and not may(actor.user, Action.SECRET_REMOVE, kept.scope):
         raise Invalid(
             f"The panel keeps an earlier secret named {name}, which is not yours to replace:"
             " choose another name.",
+            "name",
+        )
+    if kept and approvals.needed(actor.user, kept.scope):
+        raise Invalid(
+            f"A value is kept under the name {name}, and two persons are needed to delete it:"
+            " put it back, have it deleted, or choose another name.",
             "name",
         )
 
@@ -115,20 +123,30 @@ def keep_value(
         live_changes.record([_kept_changed(cluster)])
 
 
-@sensitive_variables("spec", "value")
+@sensitive_variables("spec")
 def put_back(actor: Actor, kept: KeptSecret, *, engine: Engine) -> None:
     """Create a kept secret once more, as it was. Raises Forbidden, Invalid, EngineError."""
     authorize(actor, Action.SECRET_WRITE, kept.scope)
     try:
-        value = unseal(bytes(kept.sealed))
+        spec = kept_spec(kept)
     except CannotUnseal as error:
         raise Invalid(str(error)) from error
-    # It is no rotation's new version now, even if it once was.
-    labels = {k: v for k, v in kept.labels.items() if k != specs.OPERATION_LABEL}
-    spec = {"Name": kept.name, "Labels": labels, "Data": value}
-    detail: dict[str, object] = {"put back": "secret", "labels": labels}
+    detail: dict[str, object] = {"put back": "secret", "labels": spec["Labels"]}
     with _recorded(_Intent(actor, Action.SECRET_WRITE, kept.scope, kept.name, detail)):
         engine.create("secret", spec)
+
+
+@sensitive_variables("value")
+def kept_spec(kept: KeptSecret, mark: str = "") -> Raw:
+    """A kept secret's spec, with its value. Raises CannotUnseal.
+
+    It is no rotation's new version now, even if it once was. `mark`: the operation that creates it.
+    """
+    value = unseal(bytes(kept.sealed))
+    labels = {k: v for k, v in kept.labels.items() if k != specs.OPERATION_LABEL}
+    if mark:
+        labels[specs.OPERATION_LABEL] = mark
+    return {"Name": kept.name, "Labels": labels, "Data": value}
 
 
 def forget(actor: Actor, kept: KeptSecret) -> None:

@@ -53,8 +53,9 @@ def nouns_seen_by(user: User, cluster: Cluster) -> list[Noun]:
 def successor(user: User, cluster: Cluster, noun: Noun, engine_id: str) -> str:
     """The name of the version that took the place of one that is gone; "" if none did."""
     rotations = operations_seen_by(user).filter(
-        cluster=cluster, target_id=f"{noun}:{engine_id}", state=Operation.State.SUCCEEDED
-    )
+        cluster=cluster, target_id=f"{noun}:{engine_id}", state=Operation.State.SUCCEEDED,
+        kind=f"{noun}-rotate",
+    )  # fmt: skip
     newest = rotations.first()
     return newest.plan["new"]["name"] if newest else ""
 
@@ -91,4 +92,5 @@ def kept_secret_seen_by(user: User, cluster: Cluster, name: str) -> KeptSecret:
 def rotation_of(user: User, found: Secret | Config) -> Operation | None:
     """The newest rotation of this secret or config."""
     target = f"{found.noun}:{found.engine_id}"
-    return operations_seen_by(user).filter(cluster=found.cluster, target_id=target).first()
+    rotations = operations_seen_by(user).filter(kind=f"{found.noun}-rotate")
+    return rotations.filter(cluster=found.cluster, target_id=target).first()

@@ -15,17 +15,16 @@ from clusters.selectors.scopes import in_scopes
 
 
 def operations_seen_by(user: User) -> QuerySet[Operation]:
-    """A rotation of a secret or config is seen by those who may see that."""
+    """What is about a secret or config is seen by those who may see that."""
     grants = grants_of(user)
 
     def within(action: Action) -> Q:
         scopes = [held.scope for held in grants if action in held.actions]
         return in_scopes(scopes, "cluster__name", "stack")
 
-    kind = Operation.Kind
     visible = within(Action.SERVICE_VIEW)
-    visible &= ~Q(kind=kind.SECRET_ROTATE) | within(Action.SECRET_VIEW)
-    visible &= ~Q(kind=kind.CONFIG_ROTATE) | within(Action.CONFIG_VIEW)
+    visible &= ~Q(kind__startswith="secret-") | within(Action.SECRET_VIEW)
+    visible &= ~Q(kind__startswith="config-") | within(Action.CONFIG_VIEW)
     return Operation.objects.filter(visible).select_related(
         "cluster", "requested_by", "cancelled_by"
     )
@@ -56,12 +55,10 @@ def operation_list(
     return found
 
 
-def awaiting(service: Service) -> QuerySet[Operation]:
-    """What was asked for of the service and awaits a second person, oldest first."""
-    waiting = Operation.objects.filter(
-        state=Operation.State.AWAITING, cluster=service.cluster, target_id=service.engine_id
-    )
-    return waiting.select_related("requested_by", "approval").order_by("created_at")
+def awaiting(user: User, service: Service) -> QuerySet[Operation]:
+    """What would change the service and awaits a second person, oldest first; as far as seen."""
+    waiting = operation_list(user, state=Operation.State.AWAITING, service=service)
+    return waiting.select_related("approval").order_by("created_at")
 
 
 def tray(user: User) -> list[Operation]:

@@ -16,6 +16,7 @@ from access.policy import Action, Scope
 from access.words import said
 from clusters import specs, units
 from clusters.models import MODELS, Cluster, Config, Operation, Secret, Service
+from clusters.operations import disposing
 from clusters.operations.rights import ACTIONS
 from clusters.ports import Noun
 from clusters.readings import STACK_LABEL
@@ -265,6 +266,8 @@ def asked(operation: Operation) -> str:
     change = operation.change
     if operation.kind == Operation.Kind.SCALE:
         return f"to {change.get('replicas')}"
+    if operation.disposes:
+        return operation.disposes
     if operation.rotates:
         return f"to {change.get('version')}"
     if operation.kind == Operation.Kind.ROLLBACK and change.get("revision"):
@@ -280,6 +283,7 @@ def right(operation: Operation) -> Action:
     if noun := operation.rotates:
         return MODELS[noun].WRITE
     kinds = {kind: action for kind, action in ACTIONS.values()}
+    kinds |= {Operation.Kind(kind): action for kind, action in disposing.ACTIONS.items()}
     return kinds.get(Operation.Kind(operation.kind), Action.SWARM_INIT)
 
 

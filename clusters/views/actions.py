@@ -26,7 +26,7 @@ from clusters.operations.requests import request as request_change
 from clusters.operations.rights import ACTIONS
 from clusters.problems import Busy, Conflict, Invalid
 from clusters.selectors.operations import operations_seen_by
-from clusters.sensitive import note_env
+from clusters.sensitive import note_differences, note_env
 from clusters.tasks import wake
 from clusters.views.dialogs import close, dialog, sent
 from clusters.views.finding import find_service
@@ -132,9 +132,11 @@ def show(
 ) -> HttpResponse:
     """The preview. `typed` is sent again with the next step; None: there was no form."""
     service = foreseen.service
-    seen = request.POST.get("version", "")
+    actor, seen = actor_of(request), request.POST.get("version", "")
+    basics = _basics(actor, service, address)
+    note_differences(actor, service, basics["may"], foreseen.differences)
     context = {
-        **_basics(actor_of(request), service, address),
+        **basics,
         "preview": foreseen,
         "kind": foreseen.kind,
         "fields": _echoed(typed) if typed else [],
@@ -177,8 +179,11 @@ def clash(
     request: HttpRequest, actor: Actor, service: Service, conflict: Conflict, address: str
 ) -> HttpResponse:
     """Both changes side by side; the person decides."""
+    basics = _basics(actor, service, address)
+    both = (*conflict.clash.theirs, *conflict.clash.yours)
+    note_differences(actor, service, basics["may"], both)
     context = {
-        **_basics(actor, service, address),
+        **basics,
         "clash": conflict.clash,
         "message": str(conflict),
         "fields": _echoed(request.POST),

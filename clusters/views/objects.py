@@ -24,8 +24,8 @@ from clusters import contexts, texts
 from clusters.engines import engine_for
 from clusters.forms.clusters import RemoveForm
 from clusters.forms.objects import CreateForm, RotateForm
-from clusters.models import MODELS, Cluster, Config, Secret
-from clusters.operations import making, rotations
+from clusters.models import MODELS, Cluster, Config, Operation, Secret
+from clusters.operations import approvals, disposals, making, rotations
 from clusters.ports import EngineError, Noun
 from clusters.problems import Busy, Invalid
 from clusters.selectors.clusters import freshness
@@ -321,15 +321,20 @@ def _remove(noun: Noun) -> View:
         actor, found = find_object(request, cluster, noun, name)
         authorize(actor, found.REMOVE, found.scope)
         form = RemoveForm(found.name, request.POST or None)
-        if form.is_valid() and _removed(actor, found, form):
-            message = f"The {noun} {found.name} was removed."
-            return close(request, message, reverse(f"clusters:{noun}s", args=[cluster]))
+        if form.is_valid():
+            waits = _remove_now_or_ask(actor, found, form)
+            if waits:
+                return _close_waiting(request, waits)
+            if not form.errors:
+                message = f"The {noun} {found.name} was removed."
+                return close(request, message, reverse(f"clusters:{noun}s", args=[cluster]))
         used = usage(actor.user, found.cluster, noun).get(found.engine_id)
         context = {
             **_basics(found),
             "form": form,
             "used": making.in_words(used) if used else "",
             "kept": kept_of(found),
+            "awaits": approvals.needed(actor.user, found.scope),
         }
         status = 422 if form.errors else 200
         return dialog(request, "clusters/_object_remove.html", context, status)
@@ -337,14 +342,21 @@ def _remove(noun: Noun) -> View:
     return view
 
 
-def _removed(actor: Actor, found: Secret | Config, form: RemoveForm) -> bool:
+def _remove_now_or_ask(actor: Actor, found: Secret | Config, form: RemoveForm) -> Operation | None:
+    """The operation, if a second person is needed. What went wrong stands in the form."""
     try:
-        making.remove(actor, found, engine=engine_for(found.cluster))
+        return disposals.remove(actor, found, engine=engine_for(found.cluster), wake=wake)
     except (Invalid, Busy) as failure:
         form.add_error(None, str(failure))
     except EngineError as failure:
         form.add_error(None, making.told(failure, found.noun))
-    return not form.errors
+    return None
+
+
+def _close_waiting(request: HttpRequest, operation: Operation) -> HttpResponse:
+    message = f"{operation.get_kind_display()} {operation.target}: it awaits a second person."
+    address = reverse("clusters:operation", args=[operation.pk])
+    return close(request, message, address, "See it")
 
 
 remove_secret, remove_config = _remove("secret"), _remove("config")
@@ -360,15 +372,18 @@ def put_back(request: HttpRequest, cluster: str, name: str) -> HttpResponse:
     error = ""
     if request.method == "POST":
         try:
-            making.put_back(actor, kept, engine=engine_for(here))
-        except Invalid as failure:
+            waits = disposals.put_back(actor, kept, engine=engine_for(here), wake=wake)
+        except (Invalid, Busy) as failure:
             error = str(failure)
         except EngineError as failure:
             error = making.told(failure, "secret")
         else:
+            if waits:
+                return _close_waiting(request, waits)
             address = reverse("clusters:secrets", args=[cluster])
             return close(request, f"The secret {name} was put back.", address)
-    context = {"cluster": here, "kept": kept, "error": error}
+    awaits = approvals.needed(actor.user, kept.scope)
+    context = {"cluster": here, "kept": kept, "error": error, "awaits": awaits}
     return dialog(request, "clusters/_kept_put_back.html", context, 422 if error else 200)
 
 
@@ -381,10 +396,12 @@ def forget(request: HttpRequest, cluster: str, name: str) -> HttpResponse:
     authorize(actor, Action.SECRET_REMOVE, kept.scope)
     form = RemoveForm(kept.name, request.POST or None)
     if form.is_valid():
-        making.forget(actor, kept)
+        if waits := disposals.forget(actor, kept, wake=wake):
+            return _close_waiting(request, waits)
         address = reverse("clusters:secrets", args=[cluster])
         return close(request, f"The kept value of {name} was deleted.", address)
-    context = {"cluster": here, "kept": kept, "form": form}
+    awaits = approvals.needed(actor.user, kept.scope)
+    context = {"cluster": here, "kept": kept, "form": form, "awaits": awaits}
     may = allowed(actor.user, kept.scope)
     status = 422 if form.errors else 200
     return dialog(request, "clusters/_kept_forget.html", {**context, "may": may}, status)

@@ -24,6 +24,7 @@ from clusters.readings import Health
 from clusters.selectors.clusters import clusters_seen_by
 from clusters.selectors.operations import operation_list, operation_seen_by
 from clusters.selectors.services import service_seen_by
+from clusters.sensitive import note_differences
 from clusters.tasks import wake
 from clusters.views import actions
 from clusters.views.dialogs import close, dialog, sent
@@ -53,7 +54,15 @@ def table(request: HttpRequest) -> HttpResponse:
 @needs(Action.OPERATION_VIEW)
 def operation(request: HttpRequest, operation: UUID) -> HttpResponse:
     actor, found = find_operation(request, operation)
-    return render(request, "clusters/operation.html", contexts.operation(actor.user, found))
+    return render(request, "clusters/operation.html", _shown(actor, found))
+
+
+def _shown(actor: Actor, operation: Operation) -> dict[str, Any]:
+    """What the operation's page and its decision show; values that are read there are noted."""
+    context = contexts.operation(actor.user, operation)
+    differences, clash = context["differences"], context["clash"]
+    note_differences(actor, operation, context["may"], differences, clash)
+    return context
 
 
 @require_http_methods(["GET", "HEAD", "POST"])
@@ -83,7 +92,7 @@ def decide(request: HttpRequest, operation: UUID) -> HttpResponse:
     """A second person looks at what would change, and approves or declines it."""
     actor, found = find_operation(request, operation)
     authorize(actor, Action.OPERATION_APPROVE, found.scope)
-    context = contexts.operation(actor.user, found)
+    context = _shown(actor, found)
     if request.method != "POST":
         return dialog(request, "clusters/_decide.html", context)
     answer, note = request.POST.get("answer", ""), sent(request, "note", 500)

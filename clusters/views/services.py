@@ -18,7 +18,7 @@ from clusters.selectors.nodes import networks_of
 from clusters.selectors.revisions import shown_spec
 from clusters.selectors.services import ServiceQuery, service_page
 from clusters.selectors.tasks import task_matrix
-from clusters.sensitive import note_env
+from clusters.sensitive import note_differences, note_env
 from clusters.views.finding import find_cluster, find_service
 
 # The columns: the key to sort by, the heading, the class.
@@ -123,6 +123,8 @@ def spec(request: HttpRequest, cluster: str, service: str) -> HttpResponse:
     note_env(actor, found, may)
     env = Action.SERVICE_ENV in may
     previous = found.previous_spec
+    changed = specs.differences(previous, found.spec) if previous else []
+    note_differences(actor, found, may, changed)
     return _service_page(
         request,
         actor.user,
@@ -130,7 +132,7 @@ def spec(request: HttpRequest, cluster: str, service: str) -> HttpResponse:
         "spec",
         present=shown_spec(found.spec, env=env),
         previous=shown_spec(previous, env=env) if previous else None,
-        differences=specs.differences(previous, found.spec) if previous else [],
+        differences=changed,
     )
 
 
@@ -148,4 +150,6 @@ def revisions(request: HttpRequest, cluster: str, service: str) -> HttpResponse:
     actor, found = find_service(request, cluster, service)
     note_env(actor, found, allowed(actor.user, found.scope))
     context = contexts.revisions(actor.user, found)
+    shown = [one for kept in context["revisions"] for one in kept["differences"]]
+    note_differences(actor, found, context["may"], shown)
     return _service_page(request, actor.user, found, "revisions", **context)

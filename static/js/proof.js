@@ -8,7 +8,15 @@ function again({ elt, verb, path, target, triggeringEvent }) {
   else window.htmx.ajax(verb, path, { source: elt, target, swap: elt === document.body ? "innerHTML" : undefined });
 }
 
+// Whoever proves it at an identity provider does so in another tab, which tells all of ours.
+const proven = new BroadcastChannel("pilothouse:proven");
+
+if (document.querySelector("[data-proven-here]")) proven.postMessage("");
+
 if (proof) {
+  proven.addEventListener("message", () => {
+    if (waiting) document.dispatchEvent(new Event("pilothouse:proven"));
+  });
   document.addEventListener("htmx:beforeSwap", (event) => {
     const { target, requestConfig } = event.detail;
     const ours = requestConfig.elt.closest("#proof") || requestConfig.path === proof.dataset.address;

@@ -215,6 +215,25 @@ def test_what_was_typed_in_a_dialog_stays_while_one_confirms(person: Person, pan
     assert person.loads == 0
 
 
+def test_a_proof_in_another_tab_lets_this_one_go_on(person: Person, panel: Panel) -> None:
+    """As whoever signs in at an identity provider gives it: what was typed here stays."""
+    page = person.open("/clusters/simulated/").page
+    page.get_by_role("link", name="Remove simulated…").click()
+    person.dialog.get_by_label("Type simulated to confirm").fill("simulate")
+    let_proofs_grow_old(panel)
+    person.dialog.get_by_role("button", name="Remove simulated").click()
+    proof = page.locator("#proof")
+    expect(proof).to_be_visible()
+    tab = person.context.new_page()
+    tab.goto(f"{panel.url}/account/confirm/?next=/account/confirm/done/")
+    tab.get_by_label("Password").fill(PASSWORD)
+    tab.keyboard.press("Enter")
+    expect(tab.get_by_role("heading", name="Confirmed")).to_be_visible()
+    expect(proof).to_be_hidden()
+    expect(person.dialog).to_contain_text("Type simulated, exactly.")
+    assert person.loads == 0
+
+
 def test_a_dialog_opens_once_one_has_confirmed(person: Person, panel: Panel) -> None:
     page = person.open("/clusters/simulated/").page
     let_proofs_grow_old(panel)

@@ -8,13 +8,28 @@ from django.db.models.functions import Now
 from django.test import Client
 
 from access import audit
-from access.authorize import Actor, allowed, may
-from access.models import AuditEntry, BreakGlass, Grant, User
-from access.policy import EMERGENCY, Action, Role, Scope
-from clusters.changes import Update
-from clusters.models import Service
+from access.authorize import Actor, allowed, emergency_of, may
+from access.models import AuditEntry, BreakGlass, Grant, Protection, User
+from access.operations import emergencies
+from access.policy import EMERGENCY, EVERYWHERE, Action, Role, Scope
+from access.rights import rights_of
+from access.tasks import tend
+from access.tokens import find_token, issue_token
+from clusters import fragments
+from clusters.changes import Scale, Update
+from clusters.models import Approval, Service
+from clusters.operations import approvals
 from clusters.operations.requests import request
-from tests.unit.panel import MARKS, browser_of, make_cluster, make_service, make_user
+from live import changes
+from live.changes import Touched
+from tests.unit.panel import (
+    MARKS,
+    ApiClient,
+    browser_of,
+    make_cluster,
+    make_service,
+    make_user,
+)
 
 pytestmark = MARKS
 WHY = "The shop is down and nobody answers."
@@ -106,6 +121,47 @@ def test_it_is_not_taken_twice_nor_for_nothing(kim: User, admin: User) -> None:
     assert BreakGlass.objects.count() == 1
 
 
+def by_token(user: User, secret: str) -> User:
+    """The user as one who came with the token."""
+    token = find_token(secret)
+    assert token
+    return token.user
+
+
+@pytest.mark.parametrize("role", ["", Role.ADMIN])
+def test_no_token_carries_what_an_emergency_gave(kim: User, shop: Service, role: str) -> None:
+    """It is for a person who proved who they are; a token is a program, and may be a leaked one."""
+    old = issue_token(kim, "ci", role=role)
+    before = allowed(by_token(kim, old), shop.scope)
+    taken(kim)
+    assert may(kim, Action.SERVICE_UPDATE, shop.scope)
+    for secret in (old, issue_token(kim, "new", role=role)):
+        user = by_token(kim, secret)
+        assert allowed(user, shop.scope) == before
+        assert emergency_of(user, shop.scope) is None
+    told = rights_of(kim, [EVERYWHERE])
+    rights = [right for place in told.places for right in place.rights]
+    assert not next(r for r in rights if r.action == Action.SERVICE_UPDATE).by_token
+    assert next(r for r in rights if r.action == Action.SERVICE_SCALE).by_token
+    carried = {r.action for t in told.tokens for place in t.places for r in place.rights}
+    assert carried == before
+
+
+def test_a_token_waits_for_a_second_person_while_its_owner_broke_the_glass(
+    kim: User, shop: Service
+) -> None:
+    secret = issue_token(kim, "ci")
+    Protection.objects.create(cluster="prod")
+    taken(kim)
+    actor = Actor(by_token(kim, secret), "api")
+    operation = request(actor, shop, Scale(replicas=5), wake=lambda _: None)
+    assert operation.awaiting
+    assert "break_glass" not in AuditEntry.objects.get(operation=operation.id).detail
+    Approval.objects.all().delete()  # as if the scope had been protected only afterwards
+    operation.refresh_from_db()
+    assert not approvals.stands(operation)
+
+
 def test_everybody_whom_it_concerns_reads_it_on_every_page(kim: User) -> None:
     taken(kim)
     concerned = [
@@ -141,6 +197,69 @@ def test_what_is_done_under_it_is_marked_and_nothing_else(kim: User, shop: Servi
         operation=operation.id,
     )  # fmt: skip
     assert result.detail["break_glass"] == glass.pk
+
+
+def test_what_runs_out_by_itself_is_noted_once_whoever_looks(kim: User) -> None:
+    glass = taken(kim)
+    tend()
+    assert not AuditEntry.objects.filter(action="access.run-out").exists(), "it still runs"
+    run_out(glass)
+    taken_anew = BreakGlass.objects.create(user=kim, reason=WHY, until=Now() + timedelta(hours=1))
+    Grant.objects.create(
+        user=kim, role=Role.ADMIN, break_glass=taken_anew, expires_at=Now() + timedelta(hours=1)
+    )
+    since = changes.current()
+    tend()
+    tend()
+    entry = AuditEntry.objects.get(action="access.run-out")
+    assert (entry.actor_name, entry.via, entry.target) == ("panel", "schedule", kim.username)
+    assert (entry.cluster, entry.detail["break_glass"]) == ("prod", glass.pk)
+    assert changes.since(since) == [Touched("prod", "alarm", str(glass.pk))]
+    glass.refresh_from_db()
+    assert glass.ended_at == glass.until
+    assert not glass.given_back
+
+
+def test_two_workers_that_look_at_once_note_its_end_once(kim: User) -> None:
+    run_out(taken(kim))
+    first, second = BreakGlass.objects.get(), BreakGlass.objects.get()
+    emergencies.note_end(first)
+    emergencies.note_end(second)
+    assert AuditEntry.objects.filter(action="access.run-out").count() == 1
+
+
+def test_what_was_given_back_did_not_run_out(kim: User) -> None:
+    glass = taken(kim)
+    browser, path = browser_of(kim), f"/access/emergencies/{glass.pk}/"
+    browser.post(f"{path}end/")
+    assert "before its time" in browser.get(path).content.decode()
+    run_out(glass)
+    tend()
+    assert not AuditEntry.objects.filter(action="access.run-out").exists()
+
+
+def test_whoever_is_on_its_page_sees_it_end(kim: User, admin: User) -> None:
+    glass = taken(kim)
+    topics = [f"emergency:{glass.pk}", "emergencies"]
+    page = browser_of(admin).get(f"/access/emergencies/{glass.pk}/").content.decode()
+    assert f' emergency:{glass.pk}"' in page
+    assert 'id="emergency" class="card-part" data-running' in page
+    before = fragments.clock(topics)
+    run_out(glass)
+    assert all(fragments.clock(topics)[topic] != before[topic] for topic in topics)
+    for touched in (None, [Touched("prod", "alarm", str(glass.pk))]):
+        shown = fragments.render(admin, topics[0], touched)["emergency"]
+        assert "data-running" not in shown
+        assert "Load this page anew" in shown
+        row = fragments.render(admin, topics[1], touched)[f"emergency-{glass.pk}"]
+        assert "Waits for its review" in row
+        onlooker = fragments.render(make_user(Role.VIEWER), topics[0], touched)["emergency"]
+        assert "Load this page anew" not in onlooker
+        for stranger in (make_user(), make_user(Role.ADMIN, cluster="test")):
+            assert all(fragments.render(stranger, topic, touched) == {} for topic in topics)
+    assert fragments.render(admin, topics[0], [Touched("prod", "alarm", "0")]) == {}
+    for nonsense in ("", "x", "1:2", "9" * 40):
+        assert fragments.render(admin, f"emergency:{nonsense}", None) == {}
 
 
 def test_it_is_given_back_at_once(kim: User) -> None:
@@ -196,3 +315,75 @@ def test_the_reviewer_sees_what_was_done(kim: User, admin: User, shop: Service) 
     assert WHY in onlooker
     assert "service.update" not in onlooker
     assert browser_of(make_user(Role.ADMIN, cluster="test")).get(path).status_code == 404
+
+
+# --- The API -------------------------------------------------------------------------------------
+
+API, JSON = "/api/v1/access/emergencies", "application/json"
+
+
+def test_the_api_takes_ends_and_reviews_it_in_a_session(kim: User, admin: User) -> None:
+    asked = {"cluster": "prod", "reason": WHY}
+    answer = browser_of(kim).post(API, asked, JSON)
+    told = answer.json()
+    assert (answer.status_code, answer["Location"]) == (201, f"{API}/{told['id']}")
+    assert (told["user"], told["running"], told["reason"]) == (kim.username, True, WHY)
+    assert may(kim, Action.SERVICE_UPDATE, Scope("prod"))
+    assert browser_of(kim).post(API, asked, JSON).status_code == 422, "it runs already"
+    one, found = f"{API}/{told['id']}", {"review": "It was needed."}
+    assert browser_of(admin).post(f"{one}/review", found, JSON).status_code == 422, "it still runs"
+    assert browser_of(make_user(Role.VIEWER)).post(f"{one}/end").status_code == 403
+    ended = browser_of(kim).post(f"{one}/end").json()
+    assert (ended["running"], may(kim, Action.SERVICE_UPDATE, Scope("prod"))) == (False, False)
+    assert browser_of(kim).post(f"{one}/end").json() == ended, "again changes nothing"
+    reviewed = browser_of(admin).post(f"{one}/review", found, JSON).json()
+    assert (reviewed["reviewed_by"], reviewed["review"]) == (admin.username, "It was needed.")
+    assert browser_of(admin).post(f"{one}/review", found, JSON).status_code == 422, "once"
+    assert browser_of(admin).get(API).json()["items"] == [reviewed]
+    for stranger in (make_user(), make_user(Role.ADMIN, cluster="test")):
+        assert browser_of(stranger).get(API).json()["items"] == []
+        assert browser_of(stranger).get(one).status_code == 404
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        {"reason": "too short"}, {"reason": WHY, "cluster": "nowhere"}, {"cluster": "prod"},
+        {"reason": WHY, "cluster": "prod", "hours": 5}, {"reason": WHY, "stack": "shop"},
+    ],
+)  # fmt: skip
+def test_the_api_refuses_what_makes_no_sense(asked: dict[str, Any]) -> None:
+    everywhere = make_user(Role.ON_CALL)
+    assert browser_of(everywhere).post(API, asked, JSON).status_code == 422
+    assert not BreakGlass.objects.exists()
+
+
+def test_the_api_asks_for_a_fresh_proof(kim: User, admin: User) -> None:
+    client = Client()
+    client.force_login(kim)
+    told = client.post(API, {"cluster": "prod", "reason": WHY}, JSON)
+    assert (told.status_code, told.json()["action"]) == (403, "access.break-glass")
+    assert told.json()["type"].endswith("proof-needed")
+    assert not BreakGlass.objects.exists()
+
+
+def test_a_token_breaks_no_glass_and_reviews_nothing_but_gives_back(kim: User, admin: User) -> None:
+    mine, theirs = ApiClient(kim), ApiClient(admin)
+    answer = mine.post("/access/emergencies", {"cluster": "prod", "reason": WHY})
+    assert "No token can do “access.break-glass”" in answer.json()["detail"]
+    glass = taken(kim)
+    path = f"/access/emergencies/{glass.pk}"
+    assert theirs.post(f"{path}/end").status_code == 403
+    assert mine.get(path).json()["running"] is True
+    assert mine.post(f"{path}/end").json()["running"] is False
+    assert theirs.post(f"{path}/review", {"review": "Fine."}).status_code == 403
+
+
+def test_a_token_sees_the_emergencies_of_its_scope(kim: User, admin: User) -> None:
+    glass = taken(kim)
+    for who, cluster, seen in ((kim, "test", 0), (kim, "prod", 1), (admin, "test", 0)):
+        secret = issue_token(who, "ci", scope=Scope(cluster))
+        headers = {"authorization": f"Bearer {secret}"}
+        assert Client().get(API, headers=headers).json()["total"] == seen
+        status = Client().get(f"{API}/{glass.pk}", headers=headers).status_code
+        assert status == (200 if seen else 404)

@@ -385,6 +385,21 @@ def test_a_proof_is_asked_anew_and_leads_back(provider: Provider) -> None:
     assert audited()[-1] == "proof"
 
 
+def test_in_a_dialog_it_is_given_in_another_tab_and_nothing_typed_is_lost(
+    provider: Provider,
+) -> None:
+    client, _ = proving(provider)
+    dialog = body(client.get("/account/confirm/", headers={"HX-Request": "true"}))
+    assert 'target="_blank"' in dialog
+    assert "opens in a new tab" in dialog
+    assert 'name="next" value="/account/confirm/done/"' in dialog
+    assert 'target="_blank"' not in body(client.get("/account/confirm/")), "a page can be left"
+    address = leave(client, "/account/confirm/provider/", next="/account/confirm/done/")
+    assert client.get(visit(address))["Location"] == "/account/confirm/done/"
+    assert "data-proven-here" in body(client.get("/account/confirm/done/"))
+    assert may(client)
+
+
 @pytest.mark.parametrize("auth_time", [None, 1, "now", int(time.time()) - 3600])
 def test_a_provider_that_did_not_ask_anew_proves_nothing(
     provider: Provider, auth_time: Any

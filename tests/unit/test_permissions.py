@@ -121,7 +121,7 @@ def promised(entry: EntryPoint, role: Role | None, grant: Scope, place: str, by_
         return 404 if not ends_others(entry, role, grant) else 403 if by_token else 200
     permission = permission_of(entry)
     if permission in (declared.PUBLIC, declared.SIGNED_IN):
-        return promised_to_all(entry, role, grant, place)
+        return promised_to_all(entry, role, grant, place, by_token)
     action = Action.SERVICE_SCALE if permission == declared.AS_ITS_OPERATION else Action(permission)
     actions = ALLOWED[role] - (STEP_UP if by_token else frozenset()) if role else frozenset()
     if asks_anywhere(entry, action):
@@ -135,14 +135,17 @@ def promised(entry: EntryPoint, role: Role | None, grant: Scope, place: str, by_
     return 200 if action in actions else 403 if looking_at(entry) in actions else 404
 
 
-def promised_to_all(entry: EntryPoint, role: Role | None, grant: Scope, place: str) -> int:
+def promised_to_all(
+    entry: EntryPoint, role: Role | None, grant: Scope, place: str, by_token: bool
+) -> int:
     """To whoever is signed in, as far as they see the object."""
     if not is_in_a_stack(entry):
         return 200
     if not sees(entry, role, grant, place):
         return 404
     more = TO_OTHERS.get(entry.name)
-    return 200 if more is None or more in ALLOWED[Role(str(role))] else 403
+    actions = ALLOWED[Role(str(role))] - (STEP_UP if by_token else frozenset())
+    return 200 if more is None or more in actions else 403
 
 
 def ends_others(entry: EntryPoint, role: Role | None, grant: Scope) -> bool:

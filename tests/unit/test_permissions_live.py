@@ -45,6 +45,7 @@ def topics(place: str) -> list[str]:
         f"freshness:{cluster}", f"service:{cluster}:{service.engine_id}",
         f"operation:{operation.pk}",
     ]  # fmt: skip
+    found += ["emergencies", f"emergency:{ARGUMENTS['emergency'][place]}"]
     for noun in ("secret", "config"):
         found.append(f"objects:{noun}:{cluster}")
         rows = getattr(service.cluster, f"{noun}s").filter(stack=SCOPES[place].stack)
@@ -58,7 +59,7 @@ def pushed(user: User, topic: str) -> str:
 
 def foreign_words(place: str) -> list[str]:
     """The names of what is there; of a stack beside one's own, not its cluster's."""
-    words = [ARGUMENTS["service"][place]]
+    words = [ARGUMENTS["service"][place], f"/access/emergencies/{ARGUMENTS['emergency'][place]}/"]
     return [*words, "beta"] if place == OTHER_CLUSTER else words
 
 

@@ -12,7 +12,7 @@ from django.test import Client
 from django.urls import include, path
 
 from access.authorize import Forbidden, authorize
-from access.models import User
+from access.models import AuditEntry, User
 from access.policy import PROOF_SECONDS, STEP_UP, Action, Role
 from access.requests import actor_of
 from access.tokens import issue_link, issue_token
@@ -243,8 +243,10 @@ def test_a_wrong_password_is_refused_noted_and_throttled(client: Client) -> None
         assert answer.status_code == 422
         assert "not your password" in body(answer)
     assert "Too many failed attempts" in body(client.post(CONFIRM, {"password": PASSWORD}))
+    client.post(CONFIRM, {"password": PASSWORD})
     assert not may(client)
-    assert audited() == ["proof.failed"] * 5
+    assert audited() == ["proof.failed"] * 6
+    assert AuditEntry.objects.latest("id").outcome == "throttled", "once, however often"
 
 
 def test_codes_prove_and_wrong_ones_are_throttled(client: Client, ada: User) -> None:
@@ -255,8 +257,11 @@ def test_codes_prove_and_wrong_ones_are_throttled(client: Client, ada: User) -> 
     for _ in range(5):
         assert "not a code of yours" in body(client.post(CONFIRM, {"code": "000000"}))
     spare, *_ = give_recovery_codes(ada)
-    assert "Too many failed attempts" in body(client.post(CONFIRM, {"code": spare}))
+    for _ in range(3):
+        assert "Too many failed attempts" in body(client.post(CONFIRM, {"code": spare}))
     assert not may(client)
+    assert audited() == ["proof", *["proof.failed"] * 6]
+    assert AuditEntry.objects.filter(outcome="throttled", actor=ada).count() == 1
 
 
 def test_a_recovery_code_proves(client: Client, ada: User) -> None:

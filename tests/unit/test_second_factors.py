@@ -211,6 +211,32 @@ def test_a_code_of_an_app_works_once_for_as_long_as_it_is_shown(ada: User) -> No
             cursor.execute("UPDATE pilothouse_cache SET expires = expires - interval '31 seconds'")
 
 
+def test_ones_own_key_is_renamed_with_a_proof_and_nobody_elses(client: Client, ada: User) -> None:
+    soft = add_key(client)
+    key = Authenticator.objects.get(type="webauthn")
+    path = f"/account/keys/{key.pk}/rename/"
+    assert browser_of(person("eve")).post(path, {"name": "Eve's"}).status_code == 404
+    assert path in body(client.get("/account/"))
+    assert 'value="Blue"' in body(client.get(path))
+    for name in ("", " ", "x" * 101):
+        assert client.post(path, {"name": name}).status_code == 422
+    before = key.data["credential"]
+    answer = client.post(path, {"name": "On my ring", "next": "http://evil.example/"})
+    assert answer["Location"] == "/account/"
+    key.refresh_from_db()
+    assert (str(key), key.data["credential"]) == ("On my ring", before)
+    page = body(client.get("/account/"))
+    assert "On my ring" in page
+    assert "was renamed" in page
+    entry = AuditEntry.objects.get(action="factor.rename")
+    assert (entry.target, entry.detail["before"]) == ("On my ring", {"name": "Blue"})
+    assert browser_of(ada).post(path, {"name": "Mine"}).status_code == 403, "a password is no proof"
+    other = Client(headers={"host": "localhost"})
+    give(other, "ada")
+    credential = soft.answer(body(other.get(SECOND_FACTOR)))
+    assert other.post(SECOND_FACTOR, {"credential": credential})["Location"] == "/", "it works on"
+
+
 # --- Recovery codes ------------------------------------------------------------------------------
 
 

@@ -10,12 +10,15 @@ import pytest
 from django.contrib.sessions.models import Session
 from django.core.cache import cache
 from django.db import connection
+from django.db.models.functions import Now
 from django.test import Client, RequestFactory
 from django.utils import timezone
 
-from access.models import AuditEntry, User
+from access import noted
+from access.models import AuditEntry, Noted, User
 from access.policy import Role
 from access.requests import actor_of_scope, address_of
+from access.tasks import tend
 from access.tokens import issue_link
 from tests.unit.panel import browser_of, make_user
 from tests.unit.signing import (
@@ -53,6 +56,11 @@ def alike(answer: Any, name: str) -> tuple[int, str]:
     return answer.status_code, shown.replace(name, "NAME")
 
 
+def outcomes() -> list[tuple[str, str, str]]:
+    found = AuditEntry.objects.order_by("id")
+    return list(found.values_list("action", "actor_name", "outcome"))
+
+
 # --- Guesses -------------------------------------------------------------------------------------
 
 
@@ -61,7 +69,30 @@ def test_of_a_hundred_guesses_the_sixth_and_all_after_it_are_not_even_tried(ada:
     assert all(answer.status_code == 422 for answer in answers)
     throttled = ["Too many failed attempts" in body(answer) for answer in answers]
     assert throttled == [False] * 5 + [True] * 95
-    assert audited() == ["sign-in.failed"] * 5
+    assert outcomes() == [("sign-in.failed", "ada", "")] * 5 + [
+        ("sign-in.failed", "ada", "throttled")
+    ]
+    Noted.objects.update(until=Now())
+    tend()
+    told = AuditEntry.objects.get(detail__has_key="more")
+    assert (told.actor_name, told.address, told.detail["more"]) == ("ada", ATTACKER, 94)
+    assert told.outcome == "throttled"
+
+
+def test_throttled_guesses_at_many_names_do_not_fill_the_trail() -> None:
+    for n in range(30 + noted.MOST + 20):
+        guess(f"name-{n}", 1)
+    assert [outcome for *_, outcome in outcomes()].count("throttled") == noted.MOST
+    assert outcomes()[-1] == ("sign-in.failed", "", "many")
+    guess("another", 6, address="198.51.100.1")
+    assert outcomes()[-1] == ("sign-in.failed", "another", "throttled"), "from elsewhere: not many"
+
+
+def test_a_flood_that_is_not_even_looked_at_stands_in_the_trail(settings: Any) -> None:
+    settings.ACCOUNT_RATE_LIMITS = {"login": "3/m/ip"}
+    answers = guess("ada", 7)
+    assert [answer.status_code for answer in answers] == [422] * 3 + [429] * 4
+    assert [outcome for *_, outcome in outcomes()] == ["", "", "", "throttled"]
 
 
 def test_guesses_at_many_names_from_one_address_are_stopped_as_well() -> None:
@@ -243,7 +274,8 @@ def test_guessing_codes_is_stopped_even_with_the_right_one_and_from_elsewhere(ad
     answer = client.post(SECOND_FACTOR, {"code": code_now()})
     assert "Too many failed attempts" in body(answer)
     assert not signed_in(client)
-    assert audited() == ["sign-in.failed"] * 5
+    assert [outcome for *_, outcome in outcomes()] == [""] * 5 + ["throttled"]
+    assert AuditEntry.objects.get(outcome="throttled").actor == ada
 
 
 def test_the_second_step_is_nothing_without_the_first(ada: User) -> None:
@@ -332,7 +364,8 @@ def test_the_present_password_cannot_be_guessed_by_whoever_holds_the_session(ada
         client.post("/account/password/", {"current": "x", "password": new, "again": new})
     asked = {"current": PASSWORD, "password": new, "again": new}
     assert "Too many failed attempts" in body(client.post("/account/password/", asked))
-    assert audited() == ["proof.failed"] * 5
+    assert audited() == ["proof.failed"] * 6
+    assert outcomes()[-1] == ("proof.failed", "ada", "throttled")
 
 
 # --- What there is not ---------------------------------------------------------------------------

@@ -49,9 +49,11 @@ OF_ANY_STACK = {
     Action.SECRET_VIEW, Action.SECRET_WRITE, Action.CONFIG_VIEW, Action.CONFIG_WRITE,
 }  # fmt: skip
 # Operations of the API whose place stands in what is sent.
-PLACED_BY_WHAT_IS_SENT = {"give", "protect", "who", "create_secret", "create_config"}
+PLACED_BY_WHAT_IS_SENT = {"give", "protect", "who", "create_secret", "create_config", "break_glass"}
 # For those who are signed in and see the object, if they may do this to what is somebody else's.
-TO_OTHERS: dict[str, Action] = {"access:emergency-end": Action.ACCESS_MANAGE}
+TO_OTHERS: dict[str, Action] = dict.fromkeys(
+    ("access:emergency-end", "end_emergency", "review_emergency"), Action.ACCESS_MANAGE
+)
 
 HERE, OTHER_STACK, OTHER_CLUSTER, NOWHERE = "here", "another stack", "another cluster", "nowhere"
 SOMEBODY_ELSES = "somebody else's"
@@ -144,8 +146,10 @@ BODIES: dict[str, Any] = {
     "POST /api/v1/access/groups": {"name": "new"},
     "POST /api/v1/access/grants": lambda scope: {"user": "kim", "role": "admin", **asdict(scope)},
     "POST /api/v1/access/protections": lambda scope: asdict(scope),
+    "POST /api/v1/access/emergencies": lambda scope: {"reason": "All is down.", **asdict(scope)},
+    "POST …/review": {"review": "It was needed."},
 }
-WITHOUT_BODY = {"restart", "resume", "link", "{user}"}
+WITHOUT_BODY = {"restart", "resume", "link", "{user}", "end"}
 # What an address is asked with.
 QUERIES: dict[str, Any] = {
     "who": lambda scope: f"?action=service.scale&cluster={scope.cluster}&stack={scope.stack}",
@@ -176,6 +180,7 @@ FIELDS: dict[str, dict[str, str]] = {
     "access:emergency-new": {"place": "alpha/shop", "reason": "The shop sells nothing at all."},
     "access:emergency": {"review": "It was needed."},
     "access:token-new": {"name": "t", "days": "1", "place": "/"},
+    "mfa_edit_webauthn": {"name": "another"},
     "access:password": {"password": "a new horse battery", "again": "a new horse battery"},
 }
 # Refused for another reason than a missing right.
