@@ -2,9 +2,9 @@
 
 import time
 
-from benchmarks import processes
 from benchmarks.measures import Measure
 from benchmarks.panel import panel_on
+from tests import processes
 from tests.engines import SimulatedEngine
 
 SERVICES, TASKS = 100, 1000

@@ -9,11 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
-from benchmarks import processes
-from benchmarks.crowd import Crowd
 from benchmarks.measures import Measure
 from benchmarks.panel import CLUSTER, MeasuredPanel, panel_on
 from benchmarks.swarm import RawSwarm
+from tests import processes
+from tests.crowd import Crowd
 from tests.engines import SimulatedEngine, wait_until
 from tests.run.stages import ROOT
 from tests.servers.daemon import free_port

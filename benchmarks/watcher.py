@@ -5,11 +5,11 @@ import time
 from dataclasses import dataclass
 from urllib.parse import parse_qs, urlsplit
 
-from benchmarks import processes
 from benchmarks.measures import Measure
 from benchmarks.panel import MeasuredPanel, panel_on
 from benchmarks.proxy import Counted, CountingProxy
 from benchmarks.swarm import RawSwarm
+from tests import processes
 from tests.engines import SimulatedEngine
 
 SIZES = (10, 100, 1000)

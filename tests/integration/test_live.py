@@ -1,11 +1,7 @@
 """The live path's last steps: a real web process, real sockets, and what reaches whom."""
 
-import json
-import socket
 import time
 from collections.abc import Iterator
-from contextlib import ExitStack
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -13,14 +9,12 @@ from typing import Any
 import pytest
 from allauth.usersessions.models import UserSession
 from django.conf import settings
-from django.contrib.auth import BACKEND_SESSION_KEY, HASH_SESSION_KEY, SESSION_KEY
-from django.contrib.sessions.backends.db import SessionStore
+from django.contrib.auth import SESSION_KEY
 from django.contrib.sessions.models import Session
 from django.db import connection, transaction
 from django.test import Client
 from django.utils import timezone
-from websockets.exceptions import ConnectionClosed, InvalidStatus
-from websockets.sync.client import ClientConnection, connect
+from websockets.exceptions import InvalidStatus
 
 from access.authorize import Actor
 from access.models import ApiToken, BreakGlass, Grant, User
@@ -32,129 +26,14 @@ from clusters.models import Cluster, Service
 from live import changes
 from live.changes import Touched
 from live.models import Change
-from tests.engines import wait_until
 from tests.integration.panel import user
-from tests.integration.processes import Processes, database_url, environment
-from tests.servers.daemon import free_port
+from tests.integration.processes import Processes, database_url
+from tests.integration.web import Viewer, Web, session_of, started, web, web_process
 from tests.servers.relay import Relay
 from tests.unit.panel import browser_of
 
+__all__ = ["web", "web_process"]
 NOW = datetime(2026, 1, 1, tzinfo=UTC)
-
-
-@dataclass
-class Web:
-    """A web process, and the pages that are open in it."""
-
-    port: int
-    opened: ExitStack = field(default_factory=ExitStack)
-
-    @property
-    def origin(self) -> str:
-        return f"http://127.0.0.1:{self.port}"
-
-    def open(self, who: User | None, *topics: str, since: int = 0, **options: Any) -> "Viewer":
-        return self.open_in(_session_of(who) if who else "", *topics, since=since, **options)
-
-    def open_in(self, session: str, *topics: str, since: int = 0, **options: Any) -> "Viewer":
-        """As a browser with this session does."""
-        headers = {"Cookie": f"{settings.SESSION_COOKIE_NAME}={session}"} if session else {}
-        options = {"origin": self.origin, **options}
-        return self._open(headers, *topics, since=since, **options)
-
-    def open_with(self, token: str, *topics: str, **options: Any) -> "Viewer":
-        """As a program does: no cookie, and no origin unless one is given."""
-        return self._open({"Authorization": f"Bearer {token}"}, *topics, **options)
-
-    def _open(
-        self, headers: dict[str, str], *topics: str, since: int = 0, **options: Any
-    ) -> "Viewer":
-        query = "&".join([f"since={since}", *(f"topics={topic}" for topic in topics)])
-        url = f"ws://127.0.0.1:{self.port}/live/?{query}"
-        link = connect(url, additional_headers=headers, close_timeout=0.5, **options)
-        return Viewer(self.opened.enter_context(link))
-
-
-def _session_of(who: User) -> str:
-    session = SessionStore()
-    session[SESSION_KEY] = str(who.pk)
-    session[BACKEND_SESSION_KEY] = "django.contrib.auth.backends.ModelBackend"
-    session[HASH_SESSION_KEY] = who.get_session_auth_hash()
-    session.save()
-    return str(session.session_key)
-
-
-@dataclass
-class Viewer:
-    """One open page: what it has been sent so far."""
-
-    socket: ClientConnection
-    sequence: int = 0
-    html: list[str] = field(default_factory=list)
-    reload: bool = False
-    behind: list[bool] = field(default_factory=list)
-
-    def read(self, timeout: float = 15) -> None:
-        """Take in one frame."""
-        header, _, html = str(self.socket.recv(timeout)).partition("\n")
-        told = json.loads(header)
-        self.sequence = told["sequence"]
-        self.reload |= told.get("reload", False)
-        self.behind.append(told.get("behind", False))
-        if html:
-            self.html.append(html)
-
-    def read_until(self, sequence: int) -> "Viewer":
-        while self.sequence < sequence:
-            self.read()
-        return self
-
-    def read_until_behind(self, behind: bool) -> None:
-        while self.behind[-1:] != [behind]:
-            self.read()
-
-    def count(self, text: str) -> int:
-        return sum(html.count(text) for html in self.html)
-
-    def close_code(self) -> int:
-        """Read until the server closes; the code it gave."""
-        deadline = time.monotonic() + 30
-        try:
-            while time.monotonic() < deadline:
-                self.read()
-            raise AssertionError("the server does not close the socket")
-        except ConnectionClosed as closed:
-            assert closed.rcvd is not None
-            return closed.rcvd.code
-
-
-@pytest.fixture(scope="module")
-def web_process(django_db_setup: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Web]:
-    processes = Processes(tmp_path_factory.mktemp("web"), environment())
-    yield _started(processes)
-    processes.end()
-
-
-@pytest.fixture
-def web(web_process: Web, transactional_db: None) -> Iterator[Web]:
-    """A web process that answers, and in which nobody looks at anything."""
-    yield web_process
-    web_process.opened.close()
-
-
-def _started(processes: Processes) -> Web:
-    web = Web(free_port())
-    processes.web(web.port)
-
-    def answers() -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", web.port), timeout=1).close()
-        except OSError:
-            return False
-        return True
-
-    wait_until(answers, "the web process answers", 30)
-    return web
 
 
 @pytest.fixture(autouse=True)
@@ -374,7 +253,7 @@ def test_a_program_gets_what_its_token_may_see(web: Web, shop: Service) -> None:
 def test_a_token_that_is_none_is_refused_even_beside_a_session(web: Web, token: str) -> None:
     headers = {
         "Authorization": f"Bearer {token}",
-        "Cookie": f"{settings.SESSION_COOKIE_NAME}={_session_of(user())}",
+        "Cookie": f"{settings.SESSION_COOKIE_NAME}={session_of(user())}",
     }
     for origin in (None, web.origin):
         with pytest.raises(InvalidStatus) as refused:
@@ -509,7 +388,7 @@ def test_a_cut_database_is_told_and_nothing_is_lost(
 ) -> None:
     who, name = user(), database_url().rpartition("/")[2]
     processes.environment["DATABASE_URL"] = f"postgres://postgres@/{tmp_path}/{name}"
-    web = _started(processes)
+    web = started(processes)
     with web.opened:
         _is_cut_and_restored(web.open(who, "services:lab"), bridge, shop)
 

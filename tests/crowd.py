@@ -2,7 +2,7 @@
 
 import asyncio
 import threading
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import TracebackType
 from typing import Any
@@ -13,7 +13,6 @@ from websockets.exceptions import ConnectionClosed
 from tests.engines import wait_until
 
 PATIENCE = 120.0  # seconds
-AT_ONCE = 50  # connections that are opened beside each other
 
 
 class _Counted(ClientConnection):
@@ -40,7 +39,17 @@ class Member:
 class Crowd:
     """`count` sockets at `url`; the headers are taken in turns, as if by so many people."""
 
-    def __init__(self, url: str, count: int, headers: Sequence[dict[str, str]] = ({},)) -> None:
+    def __init__(
+        self,
+        url: str,
+        count: int,
+        headers: Sequence[dict[str, str]] = ({},),
+        *,
+        at_once: int = 50,
+        compression: str | None = "deflate",
+    ) -> None:
+        self._compression = compression
+        self._at_once = at_once  # connections that are opened beside each other
         self.members: list[Member] = []
         self._url, self._count, self._headers = url, count, headers
         self._loop = asyncio.new_event_loop()
@@ -66,14 +75,15 @@ class Crowd:
         return asyncio.run_coroutine_threadsafe(work, self._loop).result(PATIENCE)
 
     async def _open_all(self) -> None:
-        gate = asyncio.Semaphore(AT_ONCE)
+        gate = asyncio.Semaphore(self._at_once)
         await asyncio.gather(*(self._open(number, gate) for number in range(self._count)))
 
     async def _open(self, number: int, gate: asyncio.Semaphore) -> None:
         async with gate:
             connection = await connect(
                 self._url, additional_headers=self._headers[number % len(self._headers)],
-                create_connection=_Counted, ping_interval=None, max_queue=None,
+                create_connection=_Counted, ping_interval=None, max_queue=None, max_size=None,
+                compression=self._compression,
                 open_timeout=PATIENCE, proxy=None,
             )  # fmt: skip
         assert isinstance(connection, _Counted)
@@ -94,8 +104,21 @@ class Crowd:
         await asyncio.gather(*(member.connection.close() for member in self.members))
 
     def until_all_have(self, text: str) -> None:
-        wait_until(
-            lambda: all(member.has(text) for member in self.members), "all have it", PATIENCE
+        self.until(lambda member: member.has(text), f"all have {text[-40:]}")
+
+    def until(self, holds: Callable[[Member], bool], what: str) -> None:
+        """Wait until it holds of every member."""
+        wait_until(lambda: all(map(holds, self.members)), what, PATIENCE)
+
+    def sleep(self) -> None:
+        """Read nothing any more, as if the machines slept; the sockets stay open."""
+        self._loop.call_soon_threadsafe(
+            lambda: [member.connection.transport.pause_reading() for member in self.members]
+        )
+
+    def wake(self) -> None:
+        self._loop.call_soon_threadsafe(
+            lambda: [member.connection.transport.resume_reading() for member in self.members]
         )
 
     def forget(self) -> None:
