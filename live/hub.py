@@ -151,7 +151,7 @@ class Hub:
         for since, viewers in by_since.items():
             if since < self._sequence:
                 touched = await self._in_thread(changes.since, since)
-                if touched is None or len(touched) > MOST_MISSED:
+                if _too_much(touched) or len(touched or ()) > MOST_MISSED:
                     self._reload(viewers, self._sequence)
                 else:
                     await self._show(_classes(viewers), touched, self._sequence)
@@ -167,12 +167,15 @@ class Hub:
             return
         # One that joined just now has older changes to get first, and these with them.
         viewers = [v for v in self._viewers if v.caught_up]
-        if touched is None:
-            sequence = await self._in_thread(changes.current)
+        sequence = (
+            await self._in_thread(changes.current)
+            if touched is None
+            else self._sequence + len(touched)
+        )
+        if _too_much(touched):
             self._reload(viewers, sequence)
             self._shown.clear()
         else:
-            sequence = self._sequence + len(touched)
             classes = _classes(viewers)
             self._shown = {key: self._shown.get(key, {}) for key in classes}
             await self._show(classes, touched, sequence, news_alone=True)
@@ -287,6 +290,11 @@ def _classes(viewers: Iterable[Viewer]) -> dict[Class, list[Viewer]]:
         for topic in viewer.topics:
             found.setdefault((topic, viewer.rights), []).append(viewer)
     return found
+
+
+def _too_much(touched: list[Touched] | None) -> bool:
+    """Whether more changed than is worth telling: pages are read anew."""
+    return touched is None or any(t.noun == "reset" for t in touched)
 
 
 def _alike(one: Viewer, other: Viewer) -> bool:

@@ -60,9 +60,10 @@ const CALM = 2000; // ms between two readings
 const refreshLater = new Map(); // a part's selector → its timer
 const refreshed = new Map(); // a part's selector → when it was last read
 
-function refreshSoon(selector) {
+function refreshSoon(selector, spread = 0) {
   if (refreshLater.has(selector)) return;
-  const wait = Math.max(SOON, (refreshed.get(selector) ?? 0) + CALM - Date.now());
+  const calm = (refreshed.get(selector) ?? 0) + CALM - Date.now();
+  const wait = Math.max(SOON, calm) + Math.random() * spread;
   refreshLater.set(selector, setTimeout(async () => {
     refreshLater.delete(selector);
     refreshed.set(selector, Date.now());
@@ -88,7 +89,7 @@ function take(text) {
   behind = Boolean(header.behind);
   if (html.trim()) admit(swapFragments(html));
   if (header.sequence !== undefined) sequence = header.sequence;
-  if (header.reload) refreshSoon("#main");
+  if (header.reload) refreshSoon("#main", CALM); // not all viewers at once
   show();
 }
 

@@ -212,6 +212,21 @@ def test_after_several_commits_at_once_all_is_shown(shown: Shown) -> None:
     assert viewer.pending.fragments == {"totals": "7"}
 
 
+@pytest.mark.parametrize("when", ["there", "away"])
+def test_more_changes_than_are_worth_telling_are_read_anew(shown: Shown, when: str) -> None:
+    """The watcher wrote them as one, which says only of which cluster they are."""
+    shown.viewer()
+    viewer = shown.viewer()
+    if when == "away":
+        shown._hub._viewers.discard(viewer)
+    shown._log.append(Touched("lab", "reset", "lab"))
+    asyncio.run(shown._hub._deliver())
+    if when == "away":
+        asyncio.run(shown._hub._bring_up([viewer]))
+    assert viewer.reload
+    assert viewer.sequence == 1
+
+
 def test_newcomers_that_are_shown_the_same_come_in_together(shown: Shown) -> None:
     """A thousand come back at once after a restart."""
     rendered: list[str] = []
