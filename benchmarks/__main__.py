@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
-from benchmarks import click, idle, live, page, viewers, watcher
+from benchmarks import click, idle, live, page, recovery, viewers, watcher
 from benchmarks.measures import Measure, table
 from tests.engines import missing_prerequisite
 
@@ -15,6 +15,7 @@ BENCHMARKS: dict[str, Callable[[int], list[Measure]]] = {
     "click": click.measure,
     "page": page.measure,
     "viewers": viewers.measure,
+    "recovery": recovery.measure,
     "watcher": watcher.measure,
     "idle": idle.measure,
 }

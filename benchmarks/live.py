@@ -1,4 +1,4 @@
-"""From the engine's event to the changed row in a browser, beside a bare `/events` reader."""
+"""From the engine's event to the row in a browser, among 100 viewers, beside a bare reader."""
 
 import random
 import time
@@ -10,9 +10,10 @@ from typing import Any
 from playwright.sync_api import Page, sync_playwright
 
 from benchmarks.measures import Measure, quantile
-from benchmarks.panel import CLUSTER, MeasuredPanel, panel_on
+from benchmarks.panel import CLUSTER, OF_THE_LIST, MeasuredPanel, panel_on
 from benchmarks.reader import BareReader, Seen
 from benchmarks.swarm import RawSwarm, socket_of, without_tasks
+from tests.crowd import Crowd
 from tests.engines import Engine
 
 CHROMIUM = Path("/usr/bin/chromium")
@@ -20,6 +21,7 @@ OPTIONS = [
     "--no-sandbox", "--disable-gpu", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
+VIEWERS, PEOPLE = 100, 4
 WARM_UP = 5
 FRAME = 1000 / 60  # milliseconds: a reader that draws what it hears cannot do better
 MILLISECOND = 1_000_000  # nanoseconds
@@ -50,6 +52,7 @@ def measure(rounds: int) -> list[Measure]:
         panel_on(engine.url) as panel,
         BareReader(socket_of(engine.url)) as reader,
         _services_page(panel) as page,
+        _others(panel),
     ):
         service_id = swarm.create(without_tasks("changed"))
         page.locator(f"#service-{service_id}").wait_for(timeout=PATIENCE)
@@ -78,6 +81,12 @@ def _services_page(panel: MeasuredPanel) -> Iterator[Page]:
             yield page
         finally:
             browser.close()
+
+
+def _others(panel: MeasuredPanel) -> Crowd:
+    """They look at the same page, and are served by the same process."""
+    headers = [{"Authorization": f"Bearer {token}"} for token in panel.tokens(PEOPLE)]
+    return Crowd(panel.live_address(*OF_THE_LIST), VIEWERS - 1, headers)
 
 
 def _change(swarm: RawSwarm, reader: BareReader, service_id: str, image: str) -> None:

@@ -30,7 +30,7 @@ def measure(rounds: int) -> list[Measure]:
     ):
         panel.until_it_shows(SERVICES, TASKS)
         for _ in range(WARM_UP + rounds):
-            seconds, raw_bytes = _read_lists(swarm)
+            seconds, raw_bytes = read_lists(swarm)
             raw.append(seconds * 1000)
             answer = panel.visitor.get(f"{CLUSTER}/services/", AS_A_BROWSER)
             first.append(answer.first_byte * 1000)
@@ -47,7 +47,7 @@ def measure(rounds: int) -> list[Measure]:
     ]
 
 
-def _read_lists(swarm: RawSwarm) -> tuple[float, int]:
+def read_lists(swarm: RawSwarm) -> tuple[float, int]:
     """Seconds and bytes of both lists, parsed."""
     begun = time.perf_counter()
     contents = [swarm.read("/services", status="true"), swarm.read("/tasks")]

@@ -4,6 +4,7 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlencode
 
 from benchmarks.visitor import Visitor
 from tests.engines import wait_until
@@ -11,6 +12,7 @@ from tests.supervisor.panel import Panel
 
 PASSWORD = "correct horse battery staple"
 CLUSTER = "/clusters/local"
+OF_THE_LIST = ("services:local", "freshness:local", "tray", "alarms")  # of the services page
 PATIENCE = 120.0  # seconds, for a large cluster's first picture on a busy machine
 
 
@@ -31,6 +33,14 @@ class MeasuredPanel:
         if not found:
             return -1, -1
         return found[0]["services"]["total"], found[0]["tasks"]["running"]
+
+    def live_address(self, *topics: str, since: int | None = None) -> str:
+        """Of the socket of a page with these topics: one that is read just now, or was then."""
+        if since is None:
+            page = self.visitor.get(f"{CLUSTER}/services/").content.decode()
+            since = int(page.partition('data-live-since="')[2].partition('"')[0])
+        query = urlencode([("since", str(since)), *(("topics", topic) for topic in topics)])
+        return f"{self.url.replace('http', 'ws', 1)}/live/?{query}"
 
     def tokens(self, people: int) -> list[str]:
         """Of so many new people who may look at everything."""

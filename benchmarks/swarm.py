@@ -67,3 +67,9 @@ def without_tasks(name: str) -> dict[str, Any]:
         "TaskTemplate": {"ContainerSpec": {"Image": "lab/web:1"}},
         "Mode": {"Replicated": {"Replicas": 0}},
     }
+
+
+def change_image(swarm: RawSwarm, service_id: str, image: str) -> None:
+    service = swarm.get(f"/services/{service_id}")
+    service["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"] = image
+    swarm.update(service_id, service["Version"]["Index"], service["Spec"])

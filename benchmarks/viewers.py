@@ -7,11 +7,10 @@ import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from urllib.parse import urlencode
 
 from benchmarks.measures import Measure
-from benchmarks.panel import CLUSTER, MeasuredPanel, panel_on
-from benchmarks.swarm import RawSwarm
+from benchmarks.panel import OF_THE_LIST, MeasuredPanel, panel_on
+from benchmarks.swarm import RawSwarm, change_image
 from tests import processes
 from tests.crowd import Crowd
 from tests.engines import SimulatedEngine, wait_until
@@ -59,16 +58,6 @@ def _swarm_of(services: int) -> Iterator[tuple[MeasuredPanel, RawSwarm]]:
         yield panel, swarm
 
 
-def _address(panel: MeasuredPanel, *topics: str) -> str:
-    sequence = panel.visitor.get(f"{CLUSTER}/services/").content.decode()
-    since = sequence.partition('data-live-since="')[2].partition('"')[0]
-    query = urlencode([("since", since), *(("topics", topic) for topic in topics)])
-    return f"{panel.url.replace('http', 'ws', 1)}/live/?{query}"
-
-
-OF_THE_LIST = ("services:local", "freshness:local", "tray", "alarms")
-
-
 # --- CPU and memory ------------------------------------------------------------------------------
 
 
@@ -76,30 +65,25 @@ def _of_panel(panel: MeasuredPanel, swarm: RawSwarm) -> Cost:
     web = panel.processes()["web"]
     headers = [{"Authorization": f"Bearer {secret}"} for secret in panel.tokens(PEOPLE)]
     empty = processes.memory(web)
-    with Crowd(_address(panel, *OF_THE_LIST), VIEWERS, headers) as crowd:
+    with Crowd(panel.live_address(*OF_THE_LIST), VIEWERS, headers) as crowd:
         crowd.until_all_have('"sequence"')
         service = swarm.get("/services")[0]["ID"]
         for number in range(WARM_UP):
             _change_image(swarm, crowd, service, f"warm:{number}")
         held = processes.memory(web) - empty
+        crowd.forget()
         begun = processes.cpu_seconds(web)
         for number in range(CHANGES):
-            crowd.forget()
             _change_image(swarm, crowd, service, f"lab/web:{number}")
         cpu = processes.cpu_seconds(web) - begun
-        frames = [frame for frame in crowd.members[0].frames if "lab/web" in frame]
-    return Cost(cpu / CHANGES / VIEWERS, held / VIEWERS, frames[:1])
+        frames = [frame for frame in crowd.members[0].frames if "<tr" in frame]
+        deliveries = sum(len(member.frames) for member in crowd.members)
+    return Cost(cpu / deliveries, held / VIEWERS, frames)
 
 
 def _change_image(swarm: RawSwarm, crowd: Crowd, service_id: str, image: str) -> None:
-    _set_image(swarm, service_id, image)
+    change_image(swarm, service_id, image)
     crowd.until_all_have(image)
-
-
-def _set_image(swarm: RawSwarm, service_id: str, image: str) -> None:
-    service = swarm.get(f"/services/{service_id}")
-    service["Spec"]["TaskTemplate"]["ContainerSpec"]["Image"] = image
-    swarm.update(service_id, service["Version"]["Index"], service["Spec"])
 
 
 def _of_bare(frames: list[str]) -> Cost:
@@ -111,12 +95,11 @@ def _of_bare(frames: list[str]) -> Cost:
                 crowd.until_all_have(f"warm {number}")
             held = processes.memory(pid) - empty
             begun = processes.cpu_seconds(pid)
-            for number in range(CHANGES):
-                crowd.forget()
-                _post(url, f"{number} {frames[0]}")
-                crowd.until_all_have(f"{number} ")
+            for number, frame in enumerate(frames):
+                _post(url, f"{number} {frame}")
+                crowd.until_all_have(f"{number} {frame[:20]}")
             cpu = processes.cpu_seconds(pid) - begun
-    return Cost(cpu / CHANGES / VIEWERS, held / VIEWERS, frames)
+    return Cost(cpu / len(frames) / VIEWERS, held / VIEWERS, frames)
 
 
 @contextmanager
@@ -158,7 +141,7 @@ def _bytes(size: int) -> list[Measure]:
     with _swarm_of(size) as (panel, swarm):
         header = [{"Authorization": f"Bearer {panel.tokens(1)[0]}"}]
         services = [service["ID"] for service in swarm.get("/services")]
-        with Crowd(_address(panel, *OF_THE_LIST), 1, header) as crowd:
+        with Crowd(panel.live_address(*OF_THE_LIST), 1, header) as crowd:
             row = _row_bytes(swarm, crowd, services)
     patch = [{"op": "replace", "path": f"/services/{services[0]}/image", "value": "lab/web:10"}]
     smallest = len(json.dumps(patch, separators=(",", ":")))
