@@ -19,6 +19,7 @@ from django.db import DatabaseError, close_old_connections, connection
 
 from live import changes
 from live.changes import Touched
+from telemetry import series
 
 log = logging.getLogger(__name__)
 
@@ -49,6 +50,9 @@ class Viewer:
     _told: int = 0  # the sequence of the last frame that was whole
 
     def put(self, fragments: Fragments) -> None:
+        replaced = len(self.pending.keys() & fragments.keys())
+        if replaced:
+            series.COALESCED.inc(replaced)
         for element, html in fragments.items():
             self.pending.pop(element, None)
             self.pending[element] = html
@@ -72,6 +76,8 @@ class Viewer:
         last = len(parts) - 1
         frames = [self._frame(part, whole=number == last) for number, part in enumerate(parts)]
         self.reload = False
+        series.FRAMES.inc(len(frames))
+        series.SENT.inc(sum(len(frame.encode()) for frame in frames))
         return frames
 
     def _frame(self, html: str, *, whole: bool) -> str:
@@ -107,6 +113,10 @@ class Hub:
         self._clock: dict[str, Hashable] = {}
         self._thread = ThreadPoolExecutor(1, "hub")  # one database connection, and one order
         self._tasks: list[asyncio.Task[None]] = []
+        series.VIEWERS.set_function(lambda: len(self._viewers))
+        series.TOPICS.set_function(
+            lambda: len({topic for viewer in list(self._viewers) for topic in viewer.topics})
+        )
 
     def join(self, viewer: Viewer) -> None:
         """Show `viewer` everything that comes after its sequence."""
@@ -227,8 +237,10 @@ class Hub:
 
     async def _rendered(self, user: Any, topic: str, touched: list[Touched] | None) -> Fragments:
         """A fragment that cannot be rendered must not end the live path of all the others."""
+        timer = series.RENDERING.labels(topic.partition(":")[0]).time()
         try:
-            html: Fragments = await self._in_thread(self._hooks.render, user, topic, touched)
+            with timer:
+                html: Fragments = await self._in_thread(self._hooks.render, user, topic, touched)
         except (DatabaseError, psycopg.Error):
             raise
         except Exception:  # noqa: BLE001
