@@ -203,10 +203,6 @@ def node_row(cluster: Cluster, node: Node) -> Context:
     return {"cluster": cluster, "node": node}
 
 
-def cluster_card(user: User, cluster: Cluster) -> Context:
-    return {"summary": selectors.cluster_summary(user, cluster)}
-
-
 def freshness(cluster: Cluster) -> Context:
     return {"cluster": cluster, "freshness": selectors.freshness(cluster)}
 

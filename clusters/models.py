@@ -11,6 +11,7 @@ from django.utils import timezone
 from access.models import ApiToken
 from access.policy import Action, Scope
 from clusters import specs
+from clusters.events import Event  # noqa: F401  # Django looks for models here
 from clusters.ports import Noun
 
 
@@ -222,6 +223,9 @@ class Service(models.Model):
     last_error = models.TextField(blank=True)
     last_error_at = models.DateTimeField(null=True)
     placement = models.CharField(max_length=255, blank=True)  # constraints in short
+    # See clusters.inventory.trouble: since when it is unwell, or has got over it if `well_since`.
+    unwell_since = models.DateTimeField(null=True)
+    well_since = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
 
@@ -402,6 +406,7 @@ class Operation(models.Model):
         indexes = [
             models.Index(fields=("state", "next_step_at")),
             models.Index(fields=("cluster", "target_id")),
+            models.Index(fields=("finished_at",)),
         ]
 
     def __str__(self) -> str:

@@ -59,6 +59,11 @@ def _in_scopes(scopes: Iterable[Scope], cluster: str, stack: str | None) -> Q:
     return found
 
 
+def in_sight(user: User, cluster: str, stack: str) -> Q:
+    """A filter for rows of what the user may see, by the paths to their cluster and stack."""
+    return _in_scopes(visible_scopes(user), cluster, stack)
+
+
 # --- Clusters ------------------------------------------------------------------------------------
 
 
@@ -183,9 +188,14 @@ def stacks_of(user: User, cluster: Cluster) -> list[StackSummary]:
 # --- Services ------------------------------------------------------------------------------------
 
 
-def services_seen_by(user: User, cluster: Cluster) -> QuerySet[Service]:
+def all_services_seen_by(user: User) -> QuerySet[Service]:
+    """Of every cluster."""
     visible = _in_scopes(visible_scopes(user), "cluster__name", "stack")
-    return Service.objects.filter(visible, cluster=cluster).select_related("cluster")
+    return Service.objects.filter(visible).select_related("cluster")
+
+
+def services_seen_by(user: User, cluster: Cluster) -> QuerySet[Service]:
+    return all_services_seen_by(user).filter(cluster=cluster)
 
 
 def service_health(user: User, cluster: Cluster) -> dict[str, int]:

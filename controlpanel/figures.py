@@ -6,8 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from django.db.models import Count, F, Min, Q, Sum
-from django.db.models.functions import Coalesce, Extract, Now
+from django.db.models import Count, F, FloatField, Func, IntegerField, Min, Sum
+from django.db.models.functions import Cast, Coalesce, Extract, Now
 from django.utils import timezone
 from prometheus_client.core import (
     CounterMetricFamily,
@@ -97,22 +97,30 @@ class _Ended:
             to[key] = [a + b for a, b in zip(before, values, strict=True)]
 
 
+class _Bucket(Func):
+    """The number of the bucket that a duration falls into: of the first one it is smaller than."""
+
+    function = "width_bucket"
+    template = f"%(function)s(%(expressions)s, ARRAY{list(BUCKETS)}::float8[])"
+    output_field = IntegerField()
+
+
 def _tally(since: datetime | None, until: datetime | None) -> dict[tuple[str, str], list[float]]:
-    """(kind, state) → how many took at most each of BUCKETS, how many there are, and their sum."""
+    """(kind, state) → how many took less than each of BUCKETS, how many, and their sum."""
     rows = Operation.objects.filter(finished_at__isnull=False)
     if since:
         rows = rows.filter(finished_at__gte=since)
     if until:
         rows = rows.filter(finished_at__lt=until)
-    took = Extract(F("finished_at") - F("created_at"), "epoch")
-    within = {f"le_{b}": Count("pk", filter=Q(took__lte=b)) for b in BUCKETS}
-    told = rows.annotate(took=took).order_by().values("kind", "state")
-    figures = [*within, "count", "total"]
-    found = told.annotate(**within, count=Count("pk"), total=Sum("took"))
-    return {
-        (kind, state): [float(value or 0) for value in values]
-        for kind, state, *values in found.values_list("kind", "state", *figures)
-    }
+    took = Cast(Extract(F("finished_at") - F("created_at"), "epoch"), FloatField())
+    told = rows.order_by().annotate(bucket=_Bucket(took)).values_list("kind", "state", "bucket")
+    found: dict[tuple[str, str], list[float]] = {}
+    for kind, state, bucket, count, total in told.annotate(n=Count("pk"), total=Sum(took)):
+        values = found.setdefault((kind, state), [0.0] * (len(BUCKETS) + 2))
+        for number in range(bucket, len(BUCKETS) + 1):  # the last but one counts all
+            values[number] += count
+        values[-1] += total
+    return found
 
 
 ended = _Ended()

@@ -4,20 +4,17 @@ The rows tell the same in whichever web process is asked. What lives in one proc
 from the process's own row, labelled by it: see docs/adr/0007-metrics-come-by-rows.md.
 """
 
-from collections.abc import Iterable, Iterator
 from secrets import compare_digest
 
 from django.conf import settings
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.http import require_safe
-from prometheus_client import CollectorRegistry
+from prometheus_client import CONTENT_TYPE_LATEST
 from prometheus_client.core import GaugeMetricFamily, Metric
-from prometheus_client.exposition import choose_encoder
-from prometheus_client.registry import Collector
 
 from access.declared import METRICS_TOKEN, needs
 from controlpanel import figures
-from telemetry.families import together
+from telemetry.families import as_text, together
 from telemetry.reporting import ProcessReport, reports
 
 LOCKED = "Set PILOTHOUSE_METRICS_TOKEN, and let Prometheus send it as its bearer token.\n"
@@ -30,10 +27,9 @@ def metrics(request: HttpRequest) -> HttpResponse:
     if not _shows_the_token(request):
         headers = {"WWW-Authenticate": 'Bearer realm="metrics"'}
         return HttpResponse(LOCKED, status=401, content_type="text/plain", headers=headers)
-    encode, content_type = choose_encoder(request.headers.get("Accept", ""))
-    registry = CollectorRegistry()
-    registry.register(_All())
-    return HttpResponse(encode(registry), content_type=content_type)
+    living = reports()
+    text = as_text([*figures.families(), _ages(living)]) + together(r.families for r in living)
+    return HttpResponse(text, content_type=CONTENT_TYPE_LATEST)
 
 
 def _shows_the_token(request: HttpRequest) -> bool:
@@ -42,18 +38,6 @@ def _shows_the_token(request: HttpRequest) -> bool:
     if not expected or kind.lower() != "bearer":
         return False
     return compare_digest(shown.strip().encode(), expected.encode())
-
-
-class _All(Collector):
-    def collect(self) -> Iterator[Metric]:
-        yield from figures.families()
-        living = reports()
-        yield _ages(living)
-        yield from together((r.process, r.role, r.families) for r in living)
-
-    def describe(self) -> Iterable[Metric]:
-        """Or the registry would collect everything once more, to learn the names."""
-        return ()
 
 
 def _ages(living: list[ProcessReport]) -> Metric:

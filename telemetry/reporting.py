@@ -11,7 +11,7 @@ from django.db.models.functions import Now
 from django.utils import timezone
 
 from telemetry import pool  # noqa: F401  # adds itself to what the process counts
-from telemetry.families import as_json
+from telemetry.families import Family, labelled
 from telemetry.models import ProcessReport
 from telemetry.series import PROCESS
 
@@ -49,7 +49,7 @@ def _keep_reporting() -> None:
 
 def report() -> None:
     """Write this process's row, and drop those of processes that ended long ago."""
-    row = ProcessReport(process=process_name(), role=_role, families=as_json(PROCESS), at=Now())
+    row = ProcessReport(process=process_name(), role=_role, families=_counted(), at=Now())
     ProcessReport.objects.bulk_create(
         [row],
         update_conflicts=True,
@@ -59,10 +59,13 @@ def report() -> None:
     ProcessReport.objects.filter(at__lt=Now() - FORGOTTEN).delete()
 
 
+def _counted() -> list[Family]:
+    return labelled(PROCESS, {"process": process_name(), "role": _role})
+
+
 def reports() -> list[ProcessReport]:
     """Those of the processes that live, this one's as of now. One query."""
-    mine = ProcessReport(
-        process=process_name(), role=_role, families=as_json(PROCESS), at=timezone.now()
-    )
+    name = process_name()
+    mine = ProcessReport(process=name, role=_role, families=_counted(), at=timezone.now())
     living = ProcessReport.objects.filter(at__gt=Now() - GONE).exclude(process=mine.process)
     return [mine, *living.order_by("process")]

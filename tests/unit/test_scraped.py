@@ -17,7 +17,7 @@ from access.models import User
 from clusters.adapters.measured import endpoint_of, measured
 from clusters.models import Cluster, Operation
 from controlpanel import figures
-from telemetry import series
+from telemetry import reporting, series
 from telemetry.models import ProcessReport
 from telemetry.reporting import report
 from tests.unit.panel import MARKS, make_cluster, make_service
@@ -124,11 +124,15 @@ def test_a_cluster_that_nobody_looks_at_is_told_by_its_age_and_lease() -> None:
     assert at(told["pilothouse_services"], cluster="prod", health="failing") == 1
 
 
-def test_what_another_process_counted_is_told_with_its_name() -> None:
+def test_what_another_process_counted_is_told_with_its_name(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     with measured("GET", "/services/abc"):
         pass
-    report()
-    ProcessReport.objects.update(process="worker@elsewhere:7", role="worker")
+    with monkeypatch.context() as elsewhere:
+        elsewhere.setattr(reporting, "process_name", lambda: "worker@elsewhere:7")
+        elsewhere.setattr(reporting, "_role", "worker")
+        report()
     told = scrape()["pilothouse_engine_request_seconds_count"]
     assert at(told, process="worker@elsewhere:7", endpoint="/services/{id}") >= 1
     assert at(told, role="web", endpoint="/services/{id}") >= 1
