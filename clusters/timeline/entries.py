@@ -18,7 +18,7 @@ KINDS = {
     "operation": "Operations",
     "engine": "Engine events",
 }
-MOST = 500  # entries of one answer, the newest ones
+MOST = 2000  # entries of one answer, the newest ones
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,8 @@ from access.policy import Action
 from clusters import contexts, selectors
 from clusters.models import Cluster, Service
 from clusters.timeline import axis
-from clusters.timeline.entries import MOST, Question, entries, told_kinds
+from clusters.timeline.entries import KINDS, MOST, Question, entries, told_kinds
+from clusters.timeline.groups import MOST_LINES, grouped
 from clusters.views.finding import find_cluster, find_service
 
 RANGES = {"1h": (1, "1 hour"), "6h": (6, "6 hours"), "24h": (24, "24 hours"), "7d": (168, "7 days")}
@@ -62,14 +63,17 @@ def _happened(
     since, wanted = now - timedelta(hours=hours), chosen or frozenset(kinds)
     question = Question(user, cluster, since, now, wanted, stack, service)
     found = entries(question)
+    groups = grouped(found)
     return {
         "question": question,
         "length": length if length in RANGES else "1h",
         "ranges": {key: words for key, (_, words) in RANGES.items()},
         "kinds": kinds,
         "chosen": chosen,
-        "entries": found,
-        "cut": len(found) == MOST,
+        "groups": groups[:MOST_LINES],
+        "anchors": {entry.id: group.id for group in groups for entry in group.entries},
+        "titles": KINDS,
+        "cut": len(found) == MOST or len(groups) > MOST_LINES,
         "lanes": axis.lanes(question, found),
         "ticks": axis.ticks(question),
     }

@@ -1,5 +1,6 @@
 """What happened is kept, within bounds; and what of it is told to whom."""
 
+import re
 from collections.abc import Iterable
 from datetime import timedelta
 from typing import Any
@@ -17,6 +18,7 @@ from clusters.models import Cluster, Operation
 from clusters.timeline import axis
 from clusters.timeline import entries as timeline
 from clusters.timeline.entries import Entry, Question, entries, told_kinds
+from clusters.timeline.groups import MANY, grouped
 from live.changes import Touched
 from tests.unit.panel import MARKS, browser_of, client_of, make_cluster, make_service, make_user
 
@@ -215,6 +217,38 @@ def test_an_app_adds_what_it_can_tell(monkeypatch: pytest.MonkeyPatch) -> None:
     page = browser_of(make_user(Role.VIEWER)).get("/clusters/local/timeline/").content.decode()
     assert "High load" in page
     assert "Firing" in page
+
+
+def of(number: int, seconds: float, state: str = "starting", **more: Any) -> Entry:
+    at = timezone.now() - timedelta(seconds=seconds)
+    return Entry(f"event-{number}", "service", at, f"s{number}", "service", state, **more)
+
+
+def test_what_happened_to_many_at_once_is_one_line() -> None:
+    many = [of(n, n / 100) for n in range(200)]
+    other = of(900, 1, "failing")
+    (line, apart) = grouped(sorted([*many, other], key=lambda e: e.at, reverse=True))
+    assert (len(line.entries), line.is_one) == (200, False)
+    assert (len(line.named), line.more) == (60, 140)
+    assert apart.newest == other
+
+
+def test_what_happened_to_few_or_one_after_the_other_is_told_one_by_one() -> None:
+    assert len(grouped([of(n, n) for n in range(MANY - 1)])) == MANY - 1
+    assert len(grouped([of(n, 60 * n) for n in range(10)])) == 10
+    assert len(grouped([of(n, n / 10, count=4) for n in range(10)])) == 10
+
+
+def test_a_page_names_many_in_one_line_and_its_marks_lead_there() -> None:
+    cluster = make_cluster()
+    for number in range(30):
+        tell(cluster, {"name": f"s{number}"})
+    page = browser_of(make_user(Role.VIEWER)).get("/clusters/local/timeline/").content.decode()
+    assert page.count('<li id="event-') == 1
+    (line,) = re.findall(r'<li id="(event-\d+)"', page)
+    assert f'href="#{line}"' in page
+    assert "<strong" in page
+    assert ">30</strong> services" in page
 
 
 # --- The axis ------------------------------------------------------------------------------------
