@@ -18,7 +18,7 @@ class Event(models.Model):
         LEADER = "leader", "Leader"
         NODE = "node", "Nodes"
         SERVICE = "service", "Services"
-        ENGINE = "engine", "Engine events"
+        ENGINE = "engine", "Engine"
 
     cluster = models.ForeignKey("clusters.Cluster", on_delete=models.CASCADE, related_name="events")
     kind = models.CharField(max_length=8, choices=Kind.choices)

@@ -24,6 +24,8 @@ LOCKED = "Set PILOTHOUSE_METRICS_TOKEN, and let Prometheus send it as its bearer
 @needs(METRICS_TOKEN)
 def metrics(request: HttpRequest) -> HttpResponse:
     """Everything, for who shows the token; nothing for anybody else, signed in or not."""
+    if not settings.METRICS_TOKEN:
+        return HttpResponse(LOCKED, status=404, content_type="text/plain")
     if not _shows_the_token(request):
         headers = {"WWW-Authenticate": 'Bearer realm="metrics"'}
         return HttpResponse(LOCKED, status=401, content_type="text/plain", headers=headers)
@@ -34,10 +36,8 @@ def metrics(request: HttpRequest) -> HttpResponse:
 
 def _shows_the_token(request: HttpRequest) -> bool:
     kind, _, shown = request.headers.get("Authorization", "").partition(" ")
-    expected = settings.METRICS_TOKEN
-    if not expected or kind.lower() != "bearer":
-        return False
-    return compare_digest(shown.strip().encode(), expected.encode())
+    known = compare_digest(shown.strip().encode(), settings.METRICS_TOKEN.encode())
+    return known and kind.lower() == "bearer"
 
 
 def _ages(living: list[ProcessReport]) -> Metric:

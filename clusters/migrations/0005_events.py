@@ -19,7 +19,7 @@ class Migration(migrations.Migration):
             name='Event',
             fields=[
                 ('id', models.BigAutoField(auto_created=True, primary_key=True, serialize=False, verbose_name='ID')),
-                ('kind', models.CharField(choices=[('cluster', 'Cluster'), ('leader', 'Leader'), ('node', 'Nodes'), ('service', 'Services'), ('engine', 'Engine events')], max_length=8)),
+                ('kind', models.CharField(choices=[('cluster', 'Cluster'), ('leader', 'Leader'), ('node', 'Nodes'), ('service', 'Services'), ('engine', 'Engine')], max_length=8)),
                 ('key', models.CharField(max_length=64)),
                 ('name', models.CharField(max_length=255)),
                 ('stack', models.CharField(blank=True, max_length=64)),

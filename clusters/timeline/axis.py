@@ -14,6 +14,7 @@ from clusters.timeline.entries import Entry, Question, told_kinds
 COLUMNS = 120
 TONES = ("idle", "good", "busy", "warn", "bad")  # the worst of a column is what it shows
 NAMED = 3  # entries that a mark names
+EDGE = 0.02  # of the axis, in which a tick's text would not fit
 # Between two ticks, by the range's length: seconds → seconds.
 TICKS = ((3600, 600), (6 * 3600, 3600), (24 * 3600, 4 * 3600), (7 * 86400, 86400))
 
@@ -125,7 +126,7 @@ def ticks(question: Question) -> list[Tick]:
     midnight = start.replace(hour=0, minute=0, second=0, microsecond=0)
     passed = int((start - midnight).total_seconds() // step + 1)
     found, at = [], midnight + timedelta(seconds=passed * step)
-    while at < question.until:
+    while at < question.until - timedelta(seconds=EDGE * question.seconds):
         left = 100 * (at - question.since).total_seconds() / question.seconds
         text = at.strftime("%a %d %b" if step >= 86400 else "%H:%M")
         found.append(Tick(at, round(left, 2), text))

@@ -16,7 +16,7 @@ KINDS = {
     "service": "Services",
     "alert": "Alerts",
     "operation": "Operations",
-    "engine": "Engine events",
+    "engine": "Engine",
 }
 MOST = 2000  # entries of one answer, the newest ones
 

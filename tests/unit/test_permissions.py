@@ -320,7 +320,10 @@ def test_a_form_without_its_csrf_token_is_refused(entry: EntryPoint, world: None
 
 
 @pytest.mark.parametrize("role", [*Role, None], ids=str)
-def test_no_person_gets_what_is_for_the_metrics_token(role: Role | None, world: None) -> None:
+def test_no_person_gets_what_is_for_the_metrics_token(
+    role: Role | None, world: None, settings: Any
+) -> None:
+    settings.METRICS_TOKEN = "of a program, and of nobody"
     person = make_person(role)
     hold(person, EVERYWHERE)
     token = {"authorization": f"Bearer {issue_token(person, 'test')}"}
