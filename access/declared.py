@@ -14,6 +14,7 @@ EntryPoint = TypeVar("EntryPoint", bound=Callable[..., Any])
 PUBLIC = "public"  # open to anybody: signing in, and health
 SIGNED_IN = "signed-in"  # one's own things, or a list that holds what one may see
 AS_ITS_OPERATION = "as-its-operation"  # the action of the operation that the address names
+METRICS_TOKEN = "metrics-token"  # noqa: S105 - a program that shows the token of /metrics: Prometheus
 INTERNAL = "internal"  # a Celery task: carries out what was authorized, and asks again
 
 

@@ -227,10 +227,6 @@ def node_row(cluster: Cluster, node: Node) -> Context:
     return {"cluster": cluster, "node": node}
 
 
-def cluster_card(user: User, cluster: Cluster) -> Context:
-    return {"summary": cluster_summary(user, cluster)}
-
-
 def freshness(cluster: Cluster) -> Context:
     return {"cluster": cluster, "freshness": freshness_of(cluster)}
 

@@ -2,22 +2,24 @@
 
 A fragment is rendered by the same template and context as in the page. Topics are
 `services:<cluster>`, `service:<cluster>:<id>`, `cluster:<cluster>`, `freshness:<cluster>`,
-`overview`, `operations`, `operation:<id>`, `objects:<noun>:<cluster>`,
+`overview`, `timeline:<cluster>`, `operations`, `operation:<id>`, `objects:<noun>:<cluster>`,
 `object:<noun>:<cluster>:<id>` (of secrets and configs), `tray` and `alarms`.
 """
 
 import re
 from collections.abc import Callable, Hashable, Iterable
+from datetime import timedelta
 from typing import Any
 from uuid import UUID
 
 from django.template.loader import render_to_string
+from django.utils import timezone
 from django.utils.html import format_html
 
 from access import alarms
 from access.authorize import one_look
 from access.models import User
-from clusters import contexts
+from clusters import contexts, glance
 from clusters.contexts import Context
 from clusters.models import MODELS, Cluster, Service
 from clusters.ports import Noun
@@ -28,11 +30,15 @@ from clusters.selectors.objects import object_seen_by
 from clusters.selectors.operations import operation_seen_by, operations_seen_by
 from clusters.selectors.services import service_seen_by, services_seen_by, without_specs
 from clusters.selectors.tasks import task_matrix
+from clusters.timeline.entries import Question, entries
 from live.changes import Touched
 from live.viewers import Fragments
 
 NOUNS: dict[str, Noun] = {"secret": "secret", "config": "config"}
 OF_EMERGENCIES = ("alarms", "emergencies", "emergency")  # topics that show when one runs out
+JUST_NOW = timedelta(minutes=5)  # as long as a repeated event is counted and not told anew
+MOST_TOLD = 20  # entries of one push: a page that lacks one reads all of them anew
+_AT_A_GLANCE = ("service", "operation", "cluster", "node", "reset")
 Changes = list[Touched] | None  # None: whatever the topic shows may have changed
 
 
@@ -60,11 +66,13 @@ def clock(topics: Iterable[str]) -> dict[str, Hashable]:
     """The state of each topic that also changes by the mere passing of time."""
     asked = set(topics)
     names = {topic.partition(":")[2]: topic for topic in asked if topic.startswith("freshness:")}
-    found = Cluster.objects.filter(name__in=names)
-    ages = ((cluster, freshness(cluster)) for cluster in found)
-    states: dict[str, Hashable] = {
-        names[cluster.name]: (age.fresh, age.reason) for cluster, age in ages
-    }
+    everywhere = "overview" in asked
+    found = Cluster.objects.all() if everywhere else Cluster.objects.filter(name__in=names)
+    ages = {cluster.name: freshness(cluster) for cluster in found}
+    now = {name: (age.fresh, age.reason) for name, age in ages.items()}
+    states: dict[str, Hashable] = {names[name]: now[name] for name in names.keys() & now.keys()}
+    if everywhere:
+        states["overview"] = frozenset(now.items())
     running = [topic for topic in asked if topic.partition(":")[0] in OF_EMERGENCIES]
     if running:
         states |= dict.fromkeys(running, alarms.running_now())
@@ -203,17 +211,51 @@ def _freshness(user: User, name: str, touched: Changes) -> Fragments:
 
 
 def _overview(user: User, _: str, touched: Changes) -> Fragments:
-    names = (
-        {t.cluster for t in touched if t.noun not in ("slots", "slot")}
-        if touched is not None
-        else None
-    )
-    fragments = {}
-    for cluster in clusters_seen_by(user):
-        if names is None or cluster.name in names:
-            card = _html("cluster_card", contexts.cluster_card(user, cluster))
-            fragments[f"cluster-{cluster.name}"] = card
+    """The verdict, the line of each cluster concerned, and the card of each stack concerned."""
+    moved = [t for t in touched or () if t.noun in _AT_A_GLANCE]
+    if touched is not None and not moved:
+        return {}
+    whole = {t.cluster for t in moved if t.noun in ("cluster", "node", "reset")}
+    stacks = {(t.cluster, t.stack) for t in moved if t.noun in ("service", "operation")}
+    clusters = glance.look(user, None if touched is None or whole else stacks)
+    fragments = {"verdict": _html("verdict", {"verdict": glance.verdict(clusters)})}
+    named = {t.cluster for t in moved}
+    for found in clusters:
+        name = found.cluster.name
+        if touched is not None and name not in named:
+            continue
+        fragments[f"cluster-{name}"] = _html("cluster_line", {"glance": found})
+        for stack in found.stacks:
+            if touched is None or name in whole or stack.key in stacks:
+                fragments[stack.element] = _html("stack_card", {"stack": stack})
+    return fragments | _gone_from_overview(user, named, stacks, fragments.keys())
+
+
+def _gone_from_overview(
+    user: User, clusters: set[str], stacks: set[tuple[str, str]], shown: Iterable[str]
+) -> Fragments:
+    """Clusters and stacks that are no more, to those who saw them."""
+    there, fragments = set(shown), {}
+    for name in clusters:
+        if f"cluster-{name}" not in there and glance.would_see(user, name):
+            fragments[f"glance-{name}"] = _gone("section", f"glance-{name}")
+    for name, stack in stacks:
+        element = glance.element_of(name, stack)
+        if element not in there and glance.would_see(user, name, stack):
+            fragments[element] = _gone("article", element)
     return fragments
+
+
+def _timeline(user: User, name: str, touched: Changes) -> Fragments:
+    """What happened just now; a page takes in what it asks for."""
+    found = _of(touched, name, "event", "operation")
+    if not found:
+        return {}
+    cluster, now = cluster_seen_by(user, name), timezone.now()
+    question = Question(user, cluster, now - JUST_NOW, now)
+    keys = {t.key for t in found} | {t.parent for t in found}
+    told = [e for e in entries(question) if e.key in keys]
+    return {e.id: _html("timeline_entry", {"entry": e}) for e in told[:MOST_TOLD]}
 
 
 def _operation_ids(touched: Changes) -> set[str]:
@@ -330,6 +372,7 @@ _TOPICS: dict[str, Callable[[User, str, Changes], Fragments]] = {
     "alarms": _alarms,
     "emergencies": _emergencies,
     "emergency": _emergency,
+    "timeline": _timeline,
     "objects": _objects,
     "object": _object,
 }

@@ -3,7 +3,7 @@
 import base64
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 
@@ -33,6 +33,11 @@ class Health(StrEnum):
     PENDING = "pending"  # too few tasks run, and Swarm finds no node for one
     STOPPED = "stopped"  # zero tasks wanted
     COMPLETE = "complete"  # a job that is done
+
+
+def moment_of(nanoseconds: int | None) -> datetime | None:
+    """The time of an event of the engine, which counts nanoseconds since 1970."""
+    return datetime.fromtimestamp(nanoseconds / 10**9, UTC) if nanoseconds else None
 
 
 def moment(text: str | None) -> datetime | None:

@@ -13,6 +13,7 @@ from kombu.exceptions import OperationalError
 
 from access.declared import INTERNAL, needs
 from clusters.engines import engine_for
+from clusters.inventory import events
 from clusters.models import Operation
 from clusters.operations import approvals
 from clusters.operations.carry_out import advance
@@ -72,5 +73,6 @@ def close_void_approvals() -> None:
 @shared_task
 @needs(INTERNAL)
 def prune() -> None:
-    """Drop numbered changes that nobody can resume from."""
+    """Drop numbered changes that nobody can resume from, and events of long ago."""
     changes.prune()
+    events.prune()

@@ -2,7 +2,7 @@
 
 from django.urls import URLPattern, URLResolver, include, path
 
-from clusters.views import actions, clusters, configs, objects, operations, services
+from clusters.views import actions, clusters, configs, objects, operations, services, timeline
 
 app_name = "clusters"
 
@@ -13,6 +13,7 @@ _service: list[URLPattern | URLResolver] = [
     path("configuration/", services.configuration, name="configuration"),
     path("spec/", services.spec, name="spec"),
     path("operations/", services.operations, name="service-operations"),
+    path("timeline/", timeline.of_service, name="service-timeline"),
     path("revisions/", services.revisions, name="revisions"),
     path("scale/", actions.scale, name="scale"),
     path("update/", actions.update, name="update"),
@@ -36,6 +37,7 @@ _cluster: list[URLPattern | URLResolver] = [
     path("", clusters.cluster, name="cluster"),
     path("remove/", clusters.remove, name="cluster-remove"),
     path("initialise/", clusters.initialise, name="swarm-init"),
+    path("timeline/", timeline.of_cluster, name="timeline"),
     path("services/", services.table, name="services"),
     path("services/<str:service>/", include(_service)),
     path("secrets/", objects.secrets, name="secrets"),

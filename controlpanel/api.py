@@ -21,7 +21,7 @@ from access.authorize import Actor
 from access.declared import SIGNED_IN, needs
 from access.requests import SignedOut, actor_of, address_of
 from access.tokens import find_token
-from clusters.api import changes, clusters, configs, operations, secrets, services
+from clusters.api import changes, clusters, configs, operations, secrets, services, timeline
 from controlpanel import problems
 from controlpanel.openapi import DESCRIPTION, with_problems
 
@@ -202,6 +202,7 @@ api.add_router("/clusters", services.router)
 api.add_router("/clusters", changes.router)
 api.add_router("/clusters", secrets.router)
 api.add_router("/clusters", configs.router)
+api.add_router("/clusters", timeline.router)
 api.add_router("/operations", operations.router)
 api.add_router("/audit", trail.router)
 api.add_router("/access/tokens", tokens.router)

@@ -15,8 +15,10 @@ from controlpanel.limits import BodyLimit  # noqa: E402
 from controlpanel.origins import OwnPagesOnly  # noqa: E402
 from controlpanel.safety import refuse_unsafe  # noqa: E402
 from controlpanel.sockets import Sockets  # noqa: E402
+from telemetry.reporting import report_as  # noqa: E402
 
 refuse_unsafe()
+report_as("web")
 
 application = ProtocolTypeRouter(
     {

@@ -7,6 +7,7 @@ from celery.signals import beat_init, celeryd_init
 
 os.environ.setdefault("DJANGO_SETTINGS_MODULE", "controlpanel.settings")
 
+from controlpanel import counted  # noqa: E402, F401  # connects itself to Celery's signals
 from controlpanel.safety import refuse_unsafe  # noqa: E402
 
 app = Celery("controlpanel")

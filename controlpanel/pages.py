@@ -6,5 +6,6 @@ from controlpanel import views
 
 urlpatterns = [
     path("", views.overview, name="overview"),
+    path("wall/", views.wall, name="wall"),
     path("palette/", views.palette, name="palette"),
 ]

@@ -20,6 +20,7 @@ log = logging.getLogger(__name__)
 
 SHORTEST_KEY = 50  # characters
 FEWEST_DIFFERENT = 10
+SHORTEST_TOKEN = 20  # characters, of the metrics token
 PLACEHOLDERS = ("django-insecure-", "change", "secret", "example", "placeholder")
 BY_SOCKET = ("redis+socket", "unix", "memory", "filesystem")
 
@@ -87,6 +88,7 @@ def check_settings(**_: Any) -> list[CheckMessage]:
 def dangers() -> list[Danger]:
     return [
         *_of_the_web(),
+        *_of_the_metrics(),
         *_of_the_broker(),
         *of_the_database(settings.DATABASES["default"]),
         *_of_the_engine(),
@@ -126,6 +128,16 @@ def _of_the_key() -> Iterator[Danger]:
         yield Danger("secret-key", "PILOTHOUSE_SECRET_KEY can be guessed: it is too short.", how)
     elif key.lower().startswith(PLACEHOLDERS):
         yield Danger("secret-key", "PILOTHOUSE_SECRET_KEY is a placeholder.", how)
+
+
+def _of_the_metrics() -> Iterator[Danger]:
+    token = settings.METRICS_TOKEN
+    if token and len(token) < SHORTEST_TOKEN:
+        yield Danger(
+            "metrics-token",
+            "PILOTHOUSE_METRICS_TOKEN can be guessed: it is too short.",
+            f"Give it at least {SHORTEST_TOKEN} random characters, or leave it out.",
+        )
 
 
 def _is_plain(origin: str) -> bool:
@@ -177,7 +189,12 @@ def _of_the_engine() -> Iterator[Danger]:
 
 def _of_files() -> Iterator[Danger]:
     directory = settings.STATE_DIR
-    for path in (directory, directory / "secret-key", directory / "environment"):
+    for path in (
+        directory,
+        directory / "secret-key",
+        directory / "environment",
+        directory / "metrics-token",
+    ):
         try:
             mode = path.stat().st_mode
         except OSError:

@@ -24,12 +24,15 @@ ACCEPTED_RISKS = env.list("PILOTHOUSE_ACCEPTED_RISKS", default=[])
 LARGEST_BODY = env.int("PILOTHOUSE_LARGEST_BODY", default=5 * 2**20)  # bytes of one request
 # Where the embedded database, broker and logs of `make run` live.
 STATE_DIR = Path(env.str("PILOTHOUSE_STATE_DIR", default=str(BASE_DIR / "var")))
+# What Prometheus shows to be let in to /metrics; without one nobody is.
+METRICS_TOKEN = env.str("PILOTHOUSE_METRICS_TOKEN", default="")
 
 INSTALLED_APPS = [
     "controlpanel.apps.ControlPanelConfig",
     "clusters.apps.ClustersConfig",
     "access.apps.AccessConfig",
     "live.apps.LiveConfig",
+    "telemetry.apps.TelemetryConfig",
     "allauth",
     "allauth.account",
     "allauth.mfa",
@@ -135,7 +138,11 @@ if HTTPS:
     SECURE_PROXY_SSL_HEADER = ("HTTP_X_FORWARDED_PROTO", "https")
     SECURE_HSTS_SECONDS = 31_536_000
     SECURE_SSL_REDIRECT = True
-    SECURE_REDIRECT_EXEMPT = [r"^healthz$", r"^readyz$"]  # asked from inside, past the proxy
+    SECURE_REDIRECT_EXEMPT = [
+        r"^healthz$",
+        r"^readyz$",
+        r"^metrics$",
+    ]  # asked from inside, past the proxy
 # Whether a domain's other hosts speak HTTPS is for its owner to say, not for this panel.
 SILENCED_SYSTEM_CHECKS = ["security.W005", "security.W021"]
 AUTH_PASSWORD_VALIDATORS = [

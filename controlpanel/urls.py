@@ -2,13 +2,14 @@
 
 from django.urls import include, path
 
-from controlpanel import api, health
+from controlpanel import api, health, scraped
 
 handler400 = "controlpanel.problems.bad_request"
 
 urlpatterns = [
     path("healthz", health.healthz),
     path("readyz", health.readyz),
+    path("metrics", scraped.metrics, name="metrics"),
     *api.urlpatterns,
     path("", include("access.urls")),
     path("", include("access.factor_urls")),

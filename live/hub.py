@@ -19,6 +19,7 @@ from django.db import DatabaseError, close_old_connections, connection
 from live import changes
 from live.changes import Touched
 from live.viewers import Batch, Fragments, Viewer
+from telemetry import series
 
 log = logging.getLogger(__name__)
 
@@ -58,6 +59,10 @@ class Hub:
         self._shown: dict[Class, dict[str, tuple[int, int]]] = {}  # element → hash, sequence
         self._thread = ThreadPoolExecutor(1, "hub")  # one database connection, and one order
         self._tasks: list[asyncio.Task[None]] = []
+        series.VIEWERS.set_function(lambda: len(self._viewers))
+        series.TOPICS.set_function(
+            lambda: len({topic for viewer in list(self._viewers) for topic in viewer.topics})
+        )
 
     def join(self, viewer: Viewer) -> None:
         """Show `viewer` everything that comes after its sequence."""
@@ -230,8 +235,10 @@ class Hub:
 
     async def _rendered(self, user: Any, topic: str, touched: list[Touched] | None) -> Fragments:
         """A fragment that cannot be rendered must not end the live path of all the others."""
+        timer = series.RENDERING.labels(topic.partition(":")[0]).time()
         try:
-            html: Fragments = await self._in_thread(self._hooks.render, user, topic, touched)
+            with timer:
+                html: Fragments = await self._in_thread(self._hooks.render, user, topic, touched)
         except (DatabaseError, psycopg.Error):
             raise
         except Exception:  # noqa: BLE001

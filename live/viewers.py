@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from itertools import groupby
 from typing import Any
 
+from telemetry import series
+
 Fragments = dict[str, str]  # an element's id → its HTML
 
 
@@ -55,9 +57,13 @@ class Viewer:
         return getattr(self.user, "pk", None)
 
     def put(self, batch: Batch) -> None:
-        if batch.fragments:
-            self.pending = self.pending.with_newer(batch) if self.pending.fragments else batch
-            self.wake.set()
+        if not batch.fragments:
+            return
+        if self.pending.fragments:
+            series.COALESCED.inc(len(self.pending.fragments.keys() & batch.fragments.keys()))
+            batch = self.pending.with_newer(batch)
+        self.pending = batch
+        self.wake.set()
 
     def close(self, code: int) -> None:
         self.closing = code
@@ -65,13 +71,18 @@ class Viewer:
 
     def frame(self) -> str:
         """All that is to be sent now; a sign of life if there is nothing."""
-        batch, self.pending, self.spoken_to = self.pending, NOTHING, True
-        if not (self.reload or self.behind):
-            return batch.text(self.sequence)
+        text = self._text()
+        self.pending, self.reload, self.spoken_to = NOTHING, False, True
+        series.FRAMES.inc()
+        series.SENT.inc(len(text.encode()))
+        return text
+
+    def _text(self) -> str:
         states = {"reload": self.reload, "behind": self.behind}
-        self.reload = False
         told = {name: True for name, holds in states.items() if holds}
-        return _frame({"sequence": self.sequence, **told}, batch.fragments)
+        if not told:
+            return self.pending.text(self.sequence)
+        return _frame({"sequence": self.sequence, **told}, self.pending.fragments)
 
 
 def _frame(header: Mapping[str, object], fragments: Mapping[str, str]) -> str:

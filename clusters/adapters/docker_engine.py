@@ -18,6 +18,7 @@ import requests
 from docker.errors import APIError, DockerException
 
 from clusters.adapters import checked, tls
+from clusters.adapters.measured import measured
 from clusters.adapters.ssh import SSHTunnel
 from clusters.ports import (
     AddressReport,
@@ -303,11 +304,12 @@ def _request(
 ) -> Any:
     """One call; JSON in and out. Raises docker-py's and requests' own errors."""
     url = client._url(path, versioned_api=path != "/_ping")
-    answer = client.request(
-        method, url, params=params, json=body, timeout=client.timeout, allow_redirects=False
-    )
-    checked.refuse_redirect(client.base_url, answer.status_code)
-    client._raise_for_status(answer)
+    with measured(method, path):
+        answer = client.request(
+            method, url, params=params, json=body, timeout=client.timeout, allow_redirects=False
+        )
+        checked.refuse_redirect(client.base_url, answer.status_code)
+        client._raise_for_status(answer)
     return answer.json() if "json" in answer.headers.get("Content-Type", "") else None
 
 

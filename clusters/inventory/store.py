@@ -7,11 +7,15 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from django.db import models, transaction
+from django.utils import timezone
 
 from clusters import readings, specs
-from clusters.inventory import lease, revisions
+from clusters.events import Event
+from clusters.inventory import events, lease, revisions
+from clusters.inventory.trouble import Past, become, over_it, remembered
 from clusters.models import Cluster, Config, Network, Node, Secret, Service, SwarmTask
 from clusters.ports import EngineFacts, Noun, Raw
+from clusters.readings import Health
 from live import changes
 from live.changes import Touched
 
@@ -20,7 +24,9 @@ Tasks = dict[str, tuple[int, str]]  # task id → its version and slot
 Small = type[Node] | type[Network] | type[Secret] | type[Config]
 References = frozenset[tuple[Noun, str]]  # the secrets and configs that a service mounts
 NOUNS: tuple[Noun, Noun] = ("secret", "config")
+NODE_PAST = ("hostname", "state", "availability", "leader", "message")
 BATCH = 500  # rows an INSERT
+TELLING = frozenset({Health.FAILING, Health.PENDING})  # their reason is the newest error
 
 
 class Store:
@@ -37,7 +43,11 @@ class Store:
         self._secrets: dict[str, Known] = {}
         self._configs: dict[str, Known] = {}
         self._references: dict[str, References] = {}  # by service id
+        self._past: dict[str, Past] = {}  # by service id
+        self._nodes_past: dict[str, dict[str, Any]] = {}  # by node id: what events tell of
+        self._told: list[Raw] = []  # events of the engine that wait to be kept
         self._load()
+        self.is_new = cluster.seen_at is None  # what is there already is no event
 
     def _load(self) -> None:
         """What a predecessor wrote; whatever differs from now on is a change."""
@@ -46,11 +56,14 @@ class Store:
             "service_engine_id", "engine_id", "version", "slot", "node_engine_id"
         ):
             self._tasks.setdefault(service, {})[task] = version, str(slot or node_id)
-        for key, spec in self.cluster.services.values_list("engine_id", "spec"):
+        columns = ("name", "stack", "health", "unwell_since", "well_since")
+        for key, spec, *past in self.cluster.services.values_list("engine_id", "spec", *columns):
             self._services[key] = ()
             self._references[key] = _references(spec)
+            self._past[key] = remembered(*past)
         for node in self.cluster.nodes.all():
             self._nodes[node.engine_id] = ()
+            self._nodes_past[node.engine_id] = {name: getattr(node, name) for name in NODE_PAST}
             if node.state == "ready":
                 self.ready_nodes.add(node.engine_id)
         for key in self.cluster.networks.values_list("engine_id", flat=True):
@@ -80,7 +93,7 @@ class Store:
         self, services: Iterable[Raw], tasks: Mapping[str, list[Raw]], removed: Iterable[str] = ()
     ) -> set[str]:
         """Store these services with all of their tasks; returns the ids of those that differed."""
-        batch = _Batch(self.cluster.name)
+        batch = _Batch(self.cluster)
         for raw in services:
             self._compare_service(raw, tasks.get(raw["ID"], []), batch)
         for service_id in removed:
@@ -104,11 +117,32 @@ class Store:
         )
         if self._services.get(service_id) != known:
             before = self._services.get(service_id)
-            batch.add_service(raw, tally, stack, new_version=not before or before[0] != version)
+            past = self._compare_past(raw, stack, tally, batch)
+            batch.add_service(raw, tally, past, new_version=not before or before[0] != version)
             batch.known_services[service_id] = known
             self._compare_references(service_id, _references(raw["Spec"]), batch)
         self._compare_tasks(service_id, stack, tasks, batch)
         batch.listed[service_id] = _listed(raw)
+
+    def _compare_past(self, raw: Raw, stack: str, tally: readings.Tally, batch: "_Batch") -> Past:
+        """What the service has become; that it has become so is an event."""
+        service_id, before = raw["ID"], self._past.get(raw["ID"])
+        name = readings.storable(raw["Spec"]["Name"])
+        past = become(before, name, stack, tally.health, timezone.now())
+        if before and before.stack != stack:
+            batch.touch("service", service_id, stack=before.stack)
+        if before is None and self.is_new:
+            pass
+        elif before is None:
+            made = readings.moment(raw["CreatedAt"])
+            batch.happened(service_id, past, "", "created", at=made)
+            if past.health in TELLING:
+                batch.happened(service_id, past, "", past.health, message=tally.last_error)
+        elif before.health != past.health:
+            message = tally.last_error if past.health in TELLING else _update_message(raw, past)
+            batch.happened(service_id, past, before.health, past.health, message=message)
+        batch.past[service_id] = past
+        return past
 
     def _compare_tasks(
         self, service_id: str, stack: str, tasks: list[Raw], batch: "_Batch"
@@ -133,13 +167,17 @@ class Store:
         if service_id in self._services:
             batch.removed_services.append(service_id)
             self._compare_references(service_id, frozenset(), batch)
-            batch.touch("service", service_id)
+            past = self._past.get(service_id) or Past("", "", "")
+            batch.touch("service", service_id, stack=past.stack)
+            batch.happened(service_id, past, past.health, "removed")
 
     def _commit(self, batch: "_Batch") -> None:
         with transaction.atomic():
             lease.hold(self.cluster.pk, self.token, seen=True)
             batch.save(self.cluster)
-            changes.record(batch.touched)
+            told = events.keep(self.cluster, batch.events)
+            changes.record([*batch.touched, *told])
+        self._past.update(batch.past)
         self._services.update(batch.known_services)
         self._tasks.update(batch.known_tasks)
         self._references.update(batch.references)
@@ -148,6 +186,43 @@ class Store:
             self._tasks.pop(service_id, None)
             self._listed.pop(service_id, None)
             self._references.pop(service_id, None)
+            self._past.pop(service_id, None)
+
+    def write_recovered(self) -> None:
+        """Tell of those that have now run for long enough since they last failed."""
+        over = dict(over_it(self._past, timezone.now()))
+        if not over:
+            return
+        with transaction.atomic():
+            lease.hold(self.cluster.pk, self.token, seen=False)
+            rows = self.cluster.services.filter(engine_id__in=over)
+            rows.update(unwell_since=None, well_since=None)
+            changes.record(
+                Touched(self.cluster.name, "service", key, stack=past.stack)
+                for key, past in over.items()
+            )
+        self._past.update(over)
+
+    # --- What the engine tells -------------------------------------------------------------------
+
+    def note(self, raw: Raw) -> None:
+        """Keep this event of the engine once the service that it is of has been read."""
+        self._told.append(raw)
+
+    def keep_told(self) -> None:
+        if not self._told:
+            return
+        told, self._told = self._told, []
+        found = [event for raw in told if (event := events.of_engine(self.cluster, raw))]
+        for event in found:
+            past = self._past.get(event.key)
+            event.stack = past.stack if past else ""
+        # Of a service that is not there (any more) nobody knows who may see it.
+        found = [event for event in found if event.key in self._past]
+        if found:
+            with transaction.atomic():
+                lease.hold(self.cluster.pk, self.token, seen=False)
+                changes.record(events.keep(self.cluster, found))
 
     # --- Nodes, networks, secrets and configs -----------------------------------------------------
 
@@ -156,8 +231,11 @@ class Store:
         fields = {raw["ID"]: readings.node_fields(raw) for raw in nodes}
         ready = {key for key, values in fields.items() if values["state"] == "ready"}
         moved = (ready ^ self.ready_nodes) | (self._nodes.keys() - fields.keys())
-        self._nodes = self._write_small(Node, "node", fields, self._nodes)
-        self.ready_nodes = ready
+        past = {key: {n: values[n] for n in NODE_PAST} for key, values in fields.items()}
+        seen_before = self._nodes_past if not self.is_new else past
+        happened = events.of_nodes(self.cluster, seen_before, past)
+        self._nodes = self._write_small(Node, "node", fields, self._nodes, happened)
+        self.ready_nodes, self._nodes_past = ready, past
         return moved
 
     def write_networks(self, networks: Iterable[Raw]) -> None:
@@ -178,6 +256,7 @@ class Store:
         noun: str,
         fields: dict[str, dict[str, Any]],
         known: dict[str, Known],
+        happened: Iterable[Event] = (),
     ) -> dict[str, Known]:
         """Store a whole list of few objects; returns what is known from now on."""
         present = {key: _frozen(values) for key, values in fields.items()}
@@ -192,7 +271,9 @@ class Store:
                 ]
                 _upsert(model, rows)
                 model._default_manager.filter(cluster=self.cluster, engine_id__in=gone).delete()
-                changes.record(Touched(self.cluster.name, noun, key) for key in [*differing, *gone])
+                told = events.keep(self.cluster, happened)
+                touched = (Touched(self.cluster.name, noun, key) for key in [*differing, *gone])
+                changes.record([*touched, *told])
         return present
 
     # --- The cluster itself ----------------------------------------------------------------------
@@ -221,16 +302,26 @@ class Store:
         with transaction.atomic():
             lease.hold(self.cluster.pk, self.token, seen=False)
             Cluster.objects.filter(pk=self.cluster.pk).update(**differing)
-            changes.record([Touched(self.cluster.name, "cluster", self.cluster.name)])
+            told = events.keep(self.cluster, self._state_event(differing))
+            changes.record([Touched(self.cluster.name, "cluster", self.cluster.name), *told])
         for key, value in differing.items():
             setattr(self.cluster, key, value)
+
+    def _state_event(self, differing: dict[str, Any]) -> list[Event]:
+        before, after = self.cluster.state, differing.get("state")
+        if after is None or before == Cluster.State.UNKNOWN:
+            return []
+        name = self.cluster.name
+        of = {"before": before, "after": after, "message": differing.get("state_message", "")}
+        return [events.happened(self.cluster, Event.Kind.CLUSTER, name, name, **of)]
 
 
 class _Batch:
     """The rows of one transaction."""
 
-    def __init__(self, cluster: str) -> None:
-        self._cluster = cluster
+    def __init__(self, cluster: Cluster) -> None:
+        self._of = cluster
+        self._cluster = cluster.name
         self.touched: list[Touched] = []
         self.service_ids: set[str] = set()
         self.known_services: dict[str, Known] = {}
@@ -238,7 +329,9 @@ class _Batch:
         self.listed: dict[str, tuple[int, int]] = {}
         self.references: dict[str, References] = {}
         self.removed_services: list[str] = []
-        self._services: list[tuple[Raw, readings.Tally, bool]] = []
+        self.past: dict[str, Past] = {}
+        self.events: list[Event] = []
+        self._services: list[tuple[Raw, readings.Tally, Past, bool]] = []
         self._tasks: list[Raw] = []
         self._removed_tasks: list[str] = []
 
@@ -246,13 +339,18 @@ class _Batch:
         self.touched.append(Touched(self._cluster, noun, key, parent, stack))
         self.service_ids.add(parent or key)
 
+    def happened(self, service_id: str, past: Past, before: str, after: str, **of: Any) -> None:
+        of |= {"stack": past.stack, "before": before, "after": after}
+        event = events.happened(self._of, Event.Kind.SERVICE, service_id, past.name, **of)
+        self.events.append(event)
+
     def add_service(
-        self, raw: Raw, tally: readings.Tally, stack: str, *, new_version: bool
+        self, raw: Raw, tally: readings.Tally, past: Past, *, new_version: bool
     ) -> None:
-        self._services.append((readings.storable(raw), tally, new_version))
-        self.touch("service", raw["ID"], stack=stack)
+        self._services.append((readings.storable(raw), tally, past, new_version))
+        self.touch("service", raw["ID"], stack=past.stack)
         if new_version:  # which of its tasks are of an old template
-            self.touch("slots", raw["ID"], stack=stack)
+            self.touch("slots", raw["ID"], stack=past.stack)
 
     def add_task(self, raw: Raw, service_id: str, stack: str) -> None:
         self._tasks.append(readings.storable(raw))
@@ -269,11 +367,13 @@ class _Batch:
                 engine_id=raw["ID"],
                 **readings.service_fields(raw),
                 **_tallied(tally),
+                unwell_since=past.unwell_since,
+                well_since=past.well_since,
             )
-            for raw, tally, _ in self._services
+            for raw, tally, past, _ in self._services
         ]
         _upsert(Service, rows)
-        for raw, _, new_version in self._services:
+        for raw, _, _, new_version in self._services:
             if new_version:
                 revisions.keep(cluster, raw["ID"], raw["Version"]["Index"], raw["Spec"])
         tasks = [
@@ -305,6 +405,12 @@ def _tallied(tally: readings.Tally) -> dict[str, Any]:
         "last_error": readings.storable(tally.last_error),
         "last_error_at": tally.last_error_at,
     }
+
+
+def _update_message(raw: Raw, past: Past) -> str:
+    """What Swarm says of a rollout, while it is one."""
+    told = (raw.get("UpdateStatus") or {}).get("Message", "")
+    return str(told) if past.health in (Health.UPDATING, Health.PAUSED) else ""
 
 
 def _references(spec: Raw) -> References:

@@ -43,6 +43,7 @@ class Watch:
             if self._attention.is_due("facts", self._clock()):
                 self._look_at_engine()
             self._look_around()
+            self._store.keep_told()
         except ObjectMissing:
             self._attention.at_once("compare")  # a service went between two reads
         except EngineError as error:
@@ -83,6 +84,7 @@ class Watch:
         if self._attention.is_due("beat", self._clock()):
             lease.hold(self._store.cluster.pk, self._store.token, seen=True)
             self._report_managers()
+            self._store.write_recovered()
             self._attention.again("beat", self._clock(), pace.HEARTBEAT)
 
     # --- Hints -----------------------------------------------------------------------------------
@@ -92,6 +94,7 @@ class Watch:
         for event in events:
             actor = event.get("Actor") or {}
             kind = event.get("Type")
+            self._store.note(event)
             if kind == "service":
                 self._attention.heat([actor.get("ID", "")], now)
             elif kind == "container" and SERVICE_ID in (actor.get("Attributes") or {}):
@@ -183,6 +186,7 @@ class Watch:
         tasks = _by_service(self._engine.tasks())
         removed = self._store.service_ids() - {raw["ID"] for raw in services}
         moved = self._store.write_services(services, tasks, removed)
+        self._store.is_new = False
         self._attention.forget(removed)
         now = self._clock()
         self._attention.heat((key for key in moved if not self._attention.is_hot(key)), now)

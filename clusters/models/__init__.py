@@ -1,5 +1,6 @@
 """The inventory's rows, the revisions, and the operations. One row's rules stand on its class."""
 
+from clusters.events import Event
 from clusters.models.clusters import Cluster
 from clusters.models.nodes import Network, Node
 from clusters.models.objects import MODELS, Config, KeptSecret, Secret, SecretOrConfig
@@ -10,6 +11,7 @@ __all__ = [
     "Approval",
     "Cluster",
     "Config",
+    "Event",
     "KeptSecret",
     "MODELS",
     "Network",

@@ -122,6 +122,7 @@ class Operation(models.Model):
         indexes = [
             models.Index(fields=("state", "next_step_at")),
             models.Index(fields=("cluster", "target_id")),
+            models.Index(fields=("finished_at",)),
         ]
 
     def __str__(self) -> str:

@@ -33,6 +33,9 @@ class Service(models.Model):
     last_error = models.TextField(blank=True)
     last_error_at = models.DateTimeField(null=True)
     placement = models.CharField(max_length=255, blank=True)  # constraints in short
+    # See clusters.inventory.trouble: since when it is unwell, or has got over it if `well_since`.
+    unwell_since = models.DateTimeField(null=True)
+    well_since = models.DateTimeField(null=True)
     created_at = models.DateTimeField()
     updated_at = models.DateTimeField()
 

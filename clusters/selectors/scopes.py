@@ -4,6 +4,8 @@ from collections.abc import Iterable
 
 from django.db.models import Q
 
+from access.authorize import visible_scopes
+from access.models import User
 from access.policy import Scope
 from clusters.models import Cluster, Service
 
@@ -19,6 +21,11 @@ def in_scopes(scopes: Iterable[Scope], cluster: str, stack: str | None) -> Q:
             here &= Q(**{stack: scope.stack}) if stack else Q()
         found |= here if here else Q(pk__isnull=False)
     return found
+
+
+def in_sight(user: User, cluster: str, stack: str) -> Q:
+    """A filter for rows of what the user may see, by the paths to their cluster and stack."""
+    return in_scopes(visible_scopes(user), cluster, stack)
 
 
 def places() -> dict[str, list[str]]:

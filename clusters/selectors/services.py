@@ -5,11 +5,10 @@ from typing import Any
 
 from django.db.models import Count, F, Q, QuerySet
 
-from access.authorize import visible_scopes
 from access.models import User
 from clusters.models import Cluster, Service
 from clusters.problems import NotFound
-from clusters.selectors.scopes import in_scopes
+from clusters.selectors.scopes import in_sight
 
 PAGE_SIZE = 100
 SORTS = {
@@ -22,9 +21,14 @@ SORTS = {
 }
 
 
+def all_services_seen_by(user: User) -> QuerySet[Service]:
+    """Of every cluster."""
+    visible = in_sight(user, "cluster__name", "stack")
+    return Service.objects.filter(visible).select_related("cluster")
+
+
 def services_seen_by(user: User, cluster: Cluster) -> QuerySet[Service]:
-    visible = in_scopes(visible_scopes(user), "cluster__name", "stack")
-    return Service.objects.filter(visible, cluster=cluster).select_related("cluster")
+    return all_services_seen_by(user).filter(cluster=cluster)
 
 
 def service_health(user: User, cluster: Cluster) -> dict[str, int]:

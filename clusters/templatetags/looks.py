@@ -18,6 +18,7 @@ _SERVICE = {
     "updating": Look("busy", "refresh", "Updating"),
     "paused": Look("warn", "player-pause", "Paused"),
     "failing": Look("bad", "circle-x", "Failing"),
+    "unstable": Look("bad", "activity", "Unstable"),
     "pending": Look("warn", "hourglass", "Pending"),
     "stopped": Look("idle", "circle-minus", "Stopped"),
     "complete": Look("good", "checks", "Complete"),
@@ -84,7 +85,22 @@ _STEP = {
     "stopped": Look("idle", "player-stop", "Stopped"),
     "pending": Look("idle", "circle-dashed", "To do"),
 }
+_EVENT = {
+    "created": Look("good", "plus", "Created"),
+    "removed": Look("idle", "minus", "Removed"),
+    "joined": Look("good", "plus", "Joined"),
+    "left": Look("warn", "minus", "Left"),
+    "update": Look("busy", "pencil", "Changed"),
+    "oom": Look("bad", "alert-triangle", "Out of memory"),
+    "leader": Look("warn", "crown", "New leader"),
+}
+_ALERT = {
+    "firing": Look("bad", "alert-triangle", "Firing"),
+    "resolved": Look("good", "circle-check", "Resolved"),
+}
 LOOKS = {
+    "event": _EVENT,
+    "alert": _ALERT,
     "service": _SERVICE,
     "task": _TASK,
     "operation": _OPERATION,

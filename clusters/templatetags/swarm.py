@@ -383,3 +383,42 @@ def in_scopes(scope: Scope, scopes: Iterable[Scope] | None) -> bool:
 def said_action(action: Action) -> str:
     """An action in the words of people."""
     return said(action)
+
+
+# --- At a glance ---------------------------------------------------------------------------------
+
+
+@register.filter
+def since(moment: datetime) -> str:
+    """A moment after which something has been so: "for 5 min", kept current in the browser."""
+    local = timezone.localtime(moment)
+    return format_html(
+        '<time datetime="{}" title="since {}" data-for>{}</time>',
+        moment.isoformat(timespec="seconds"),
+        local.strftime("%A %d %B %Y, %H:%M:%S %Z"),
+        ago(moment).removesuffix(" ago"),
+    )
+
+
+@register.filter
+def clock(moment: datetime) -> str:
+    """A moment by the clock: today "14:03", else with its day."""
+    local = timezone.localtime(moment)
+    today = local.date() == timezone.localtime().date()
+    return local.strftime("%H:%M" if today else "%d %b %H:%M")
+
+
+# --- The timeline --------------------------------------------------------------------------------
+
+
+@register.filter
+def by_clock(moment: datetime) -> str:
+    """A moment by the clock to the second, with its day if that is not today."""
+    local = timezone.localtime(moment)
+    today = local.date() == timezone.localtime().date()
+    return local.strftime("%H:%M:%S" if today else "%a %d %b %H:%M:%S")
+
+
+@register.filter
+def lasted_until(moment: datetime, until: datetime) -> str:
+    return f"for {lasted((until - moment).total_seconds())}"

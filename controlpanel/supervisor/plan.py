@@ -37,6 +37,8 @@ def make_plan(state: StateDirectory, given: Mapping[str, str], docker_host: str)
     }
     if not given.get("PILOTHOUSE_SECRET_KEY"):
         environment["PILOTHOUSE_SECRET_KEY"] = state.secret_key()
+    if "PILOTHOUSE_METRICS_TOKEN" not in given:
+        environment["PILOTHOUSE_METRICS_TOKEN"] = state.metrics_token()
     if not given.get("DATABASE_URL"):
         postgres = EmbeddedPostgres(state.postgres_data, state.sockets / "postgres")
         environment["DATABASE_URL"] = postgres.url

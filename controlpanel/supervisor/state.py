@@ -88,7 +88,14 @@ class StateDirectory:
 
     def secret_key(self) -> str:
         """The key that signs sessions and links, made at the first call and kept at mode 0600."""
-        path = self.root / "secret-key"
+        return self._made_once("secret-key")
+
+    def metrics_token(self) -> str:
+        """What lets Prometheus in to /metrics, made and kept in the same way."""
+        return self._made_once("metrics-token")
+
+    def _made_once(self, name: str) -> str:
+        path = self.root / name
         if path.exists() and (key := path.read_text().strip()):
             return key
         _write_private(path, secrets.token_urlsafe(50))

@@ -44,7 +44,9 @@ function tellPictures() {
 
 function show() {
   const connected = socket?.readyState === WebSocket.OPEN && lastFrame > 0;
-  if (connected && Date.now() - lastFrame < SILENCE && !behind) {
+  const heard = connected && Date.now() - lastFrame < SILENCE && !behind;
+  document.body.dataset.socket = heard ? "heard" : "silent";
+  if (heard) {
     pageSince = Date.now();
     tellPictures();
   } else if (Date.now() - pageSince < SILENCE) {

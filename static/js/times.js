@@ -12,7 +12,8 @@ function ago(moment) {
 
 export function refreshTimes(root = document) {
   for (const time of root.querySelectorAll("time:not([data-exact])")) {
-    const text = ago(Date.parse(time.dateTime));
+    const told = ago(Date.parse(time.dateTime));
+    const text = "for" in time.dataset ? told.replace(/ ago$/, "") : told;
     if (time.textContent !== text) time.textContent = text;
   }
 }

@@ -21,6 +21,8 @@ SECRETS = "/clusters/simulated/secrets/"
 CONFIG = "/clusters/simulated/configs/sutazai_haproxy.cfg"
 PAGES = [
     "/",
+    "/wall/",
+    "/wall/?theme=light",
     "/operations/",
     "/audit/",
     "/audit/?actor=nobody",
@@ -39,10 +41,14 @@ PAGES = [
     "/access/emergencies/",
     "/clusters/new/",
     "/clusters/simulated/",
+    "/clusters/simulated/timeline/",
+    "/clusters/simulated/timeline/?range=24h&stack=shop",
     SERVICES,
     f"{SERVICES}?group=stack&sort=-replicas",
     f"{SERVICES}?q=nothing+is+called+so",
     WEB,
+    f"{WEB}timeline/",
+    f"{WEB}timeline/?range=7d&kind=operation",
     f"{WEB}logs/",
     f"{WEB}configuration/",
     f"{WEB}spec/",

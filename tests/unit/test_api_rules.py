@@ -211,6 +211,7 @@ MATRIX: dict[tuple[str, str], tuple[Any, tuple[int, int, int, int]]] = {
     ("GET", "/clusters/local"): (None, READ),
     ("POST", "/clusters"): ({"name": "new", "addresses": [ENGINE]}, (403, 403, 201, 401)),
     ("POST", "/clusters/bare/swarm/init"): ({"advertise": "192.0.2.1"}, (403, 403, 202, 401)),
+    ("GET", "/clusters/local/timeline"): (None, READ),
     ("GET", "/clusters/local/services"): (None, READ),
     ("GET", WEB): (None, READ),
     ("GET", f"{WEB}/logs"): (None, (403, 503, 503, 401)),  # no engine answers here

@@ -235,7 +235,8 @@ def untouched() -> list[Any]:
 
 # --- Pages ---------------------------------------------------------------------------------------
 
-TRIED_PAGES = [entry for entry in PAGES if permission_of(entry) != declared.PUBLIC]
+NOT_FOR_PEOPLE = (declared.PUBLIC, declared.METRICS_TOKEN)
+TRIED_PAGES = [entry for entry in PAGES if permission_of(entry) not in NOT_FOR_PEOPLE]
 
 
 def tries(entry: EntryPoint, role: Role | None) -> Iterator[tuple[Scope, str]]:
@@ -316,6 +317,28 @@ def test_a_form_without_its_csrf_token_is_refused(entry: EntryPoint, world: None
     assert answer.status_code == 403, (place, answer.status_code)
     assert "This form is too old" in answer.content.decode()
     assert untouched() == before
+
+
+# --- Programs with a token of their own ----------------------------------------------------------
+
+
+@pytest.mark.parametrize("role", [*Role, None], ids=str)
+def test_no_person_gets_what_is_for_the_metrics_token(
+    role: Role | None, world: None, settings: Any
+) -> None:
+    settings.METRICS_TOKEN = "of a program, and of nobody"
+    person = make_person(role)
+    hold(person, EVERYWHERE)
+    token = {"authorization": f"Bearer {issue_token(person, 'test')}"}
+    told = [entry for entry in PAGES if permission_of(entry) == declared.METRICS_TOKEN]
+    assert [entry.path for entry in told] == ["/metrics"]
+    for answer in (
+        signed_in(person).get("/metrics"),
+        Client().get("/metrics", headers=token),
+        Client().get("/metrics"),
+    ):
+        assert answer.status_code == 401
+        assert "alpha" not in answer.content.decode()
 
 
 # --- The API -------------------------------------------------------------------------------------

@@ -88,7 +88,7 @@ def test_what_was_never_seen_is_not_counted(admin: Client) -> None:
     cluster = make_cluster("silent")
     Cluster.objects.update(seen_at=None, state="unreachable", state_message="No answer.")
     told = [body(admin.get(path)) for path in ("/", f"/clusters/{cluster.name}/")]
-    assert "No service is known" in told[0] and "No stack is known" in told[1]
+    assert "never seen" in told[0] and "No stack is known" in told[1]
     assert all("not known" in page and '<span class="of">/0' not in page for page in told)
 
 

@@ -191,6 +191,7 @@ PAGES = [entry for entry in ENTRY_POINTS if entry.kind == "page"]
 OPERATIONS = [entry for entry in ENTRY_POINTS if entry.kind == "api"]
 KNOWN = {*map(str, Action), *(
     declared.PUBLIC, declared.SIGNED_IN, declared.INTERNAL, declared.AS_ITS_OPERATION,
+    declared.METRICS_TOKEN,
 )}  # fmt: skip
 
 

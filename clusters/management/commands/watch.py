@@ -23,6 +23,7 @@ from clusters.inventory.watch import STREAM_BROKE, Watch
 from clusters.models import Cluster
 from clusters.operations.clusters import found_locally
 from clusters.ports import Connection, EngineError, Raw
+from telemetry.reporting import report_as
 
 log = logging.getLogger(__name__)
 LOOK_FOR_CLUSTERS = 1.0  # seconds
@@ -39,6 +40,7 @@ class Command(BaseCommand):
     help = "Watch every registered cluster and keep the inventory true to it."
 
     def handle(self, *args: Any, **options: Any) -> None:
+        report_as("watcher")
         asyncio.run(watch_all(f"{socket.gethostname()}:{os.getpid()}"))
 
 
