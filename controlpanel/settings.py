@@ -27,6 +27,7 @@ STATE_DIR = Path(env.str("PILOTHOUSE_STATE_DIR", default=str(BASE_DIR / "var")))
 
 INSTALLED_APPS = [
     "controlpanel.apps.ControlPanelConfig",
+    "metrics.apps.MetricsConfig",
     "clusters.apps.ClustersConfig",
     "access.apps.AccessConfig",
     "live.apps.LiveConfig",
@@ -238,6 +239,15 @@ ENGINE_REFUSED = env.list("PILOTHOUSE_ENGINE_REFUSED", default=list(NOT_ENGINES)
 ENGINE_TIMEOUT = env.float("PILOTHOUSE_ENGINE_TIMEOUT", default=5.0)  # seconds, for every call
 OPERATION_LEASE = env.float("PILOTHOUSE_OPERATION_LEASE", default=20.0)  # seconds
 WATCHER_LEASE = env.float("PILOTHOUSE_WATCHER_LEASE", default=10.0)  # seconds
+
+# --- Metrics -------------------------------------------------------------------------------------
+# The local cluster's Prometheus; another cluster's is set in the panel.
+PROMETHEUS_URL = env.str("PROMETHEUS_URL", default="")
+PROMETHEUS_TOKEN = env.str("PROMETHEUS_TOKEN", default="")
+PROMETHEUS_USERNAME = env.str("PROMETHEUS_USERNAME", default="")
+PROMETHEUS_PASSWORD = env.str("PROMETHEUS_PASSWORD", default="")
+PROMETHEUS_CA_FILE = env.str("PROMETHEUS_CA_FILE", default="")
+PROMETHEUS_TIMEOUT = env.float("PROMETHEUS_TIMEOUT", default=10.0)  # seconds, for every query
 
 # --- Words and numbers ---------------------------------------------------------------------------
 LANGUAGE_CODE = "en-gb"
