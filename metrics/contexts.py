@@ -12,8 +12,8 @@ from metrics.sources import source_of
 Context = dict[str, Any]
 # What a mapping's fields are called on the page, and what each is for.
 FIELDS = (
-    ("container_label", "Label of containers", "names the service in what is measured of it"),
-    ("service_label", "Label of programs", "names the service in what it tells, and in alerts"),
+    ("container_label", "Label of containers", "names the service in what cAdvisor tells"),
+    ("service_label", "Label of programs", "names the service in its own series, and in alerts"),
     ("cpu", "CPU", "a counter of seconds"),
     ("memory", "Memory", "bytes"),
     ("started", "Starts", "the time of a container's or process' start"),

@@ -213,7 +213,7 @@ def _firing(series: Series, here: Window) -> Iterable[Mark]:
     label = f"{name} ({severity})" if severity else name
     for first, last in _spans([point[0] for point in series.points], here.step):
         over = last < here.end
-        state = "resolved" if over else "firing"
+        state = "Resolved" if over else "Firing"
         yield Mark("alert", first, last if over else None, label, state, "bad", "alert-triangle")
 
 

@@ -20,6 +20,7 @@ WORKERS = 4  # how many sources may be slow before others have to wait
 LOOKING = 15.0  # seconds after the last look until nobody is thought to look
 AGAIN = 2.5  # seconds for which nobody asks a source that has just been found away
 MOST_SUBJECTS = 500
+MOST_WAITING = 8  # programs: each holds a thread and a connection meanwhile
 LONGEST_SLEEP = 1.0  # seconds
 UNFORESEEN = "The panel failed in a way that nobody foresaw. Its log holds the details."
 
@@ -45,6 +46,7 @@ class Poller:
         self._watched: dict[Subject, _Watched] = {}
         self._away: dict[str, tuple[float, Picture]] = {}  # cluster → until when, and why
         self._changed = threading.Condition()
+        self._waiting = 0
 
     # --- For those who look ----------------------------------------------------------------------
 
@@ -62,19 +64,22 @@ class Poller:
 
     def wait(self, subject: Subject, seconds: float) -> Picture | None:
         """The picture, once it is there and no older than it need be; for programs, not pages."""
-        ends = time.monotonic() + seconds
         with self._changed:
-            while True:
-                watched = self._note(subject)
-                if watched is None:
-                    return None
-                left = ends - time.monotonic()
-                fresh = (
-                    watched.picture and not watched.drawing and watched.due_at > time.monotonic()
-                )
-                if fresh or left <= 0:
-                    return watched.picture
-                self._changed.wait(min(left, LONGEST_SLEEP))
+            if self._waiting >= MOST_WAITING:
+                seconds = 0.0
+            self._waiting += 1
+            try:
+                self._changed.wait_for(lambda: self._is_fresh(subject), seconds)
+            finally:
+                self._waiting -= 1
+            watched = self._note(subject)
+            return watched.picture if watched else None
+
+    def _is_fresh(self, subject: Subject) -> bool:
+        watched = self._note(subject)
+        if watched is None:
+            return True  # nothing will come
+        return watched.picture is not None and watched.due_at > time.monotonic()
 
     def forget(self, cluster: str) -> None:
         """Draw whatever is of this cluster anew: its source is another one."""

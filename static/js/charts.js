@@ -62,7 +62,7 @@ class Chart {
     this.data = data;
     this.heading = element("h2", { text: data.title, id: `chart-${data.name}` });
     this.legend = element("ul", { class: "chart-legend" });
-    this.plot = element("div", { class: "chart-plot", role: "img" });
+    this.plot = element("div", { class: "chart-plot" });
     this.marks = element("div", { class: "chart-marks" });
     this.told = element("p", { class: "chart-told" });
     this.table = element("details", { class: "chart-table" }, element("summary", { text: "As a table" }));
@@ -85,7 +85,7 @@ class Chart {
     if (!data.series.length) return;
     if (this.shape !== Chart.shapeOf(data)) this.build();
     else this.draw();
-    this.plot.setAttribute("aria-label", `${data.title}: ${this.summary()}`);
+    this.chart.ctx.canvas.setAttribute("aria-label", `${data.title}: ${this.summary()}`);
     this.fillLegend(null);
     this.fillTable();
   }
@@ -133,6 +133,7 @@ class Chart {
       },
     };
     this.chart = new window.uPlot(options, this.columns(), this.plot);
+    this.chart.ctx.canvas.setAttribute("role", "img");
     this.chart.over.append(this.marks);
     this.chart.over.addEventListener("dblclick", () => this.page.zoomOut());
     this.placeMarks();
@@ -183,10 +184,12 @@ class Chart {
       const left = this.inside(chart, mark.at);
       ctx.save();
       ctx.fillStyle = style(`--tone-${mark.tone}`);
-      ctx.globalAlpha = 0.12;
-      ctx.fillRect(left, bbox.top, Math.max(1, this.inside(chart, until) - left), bbox.height);
+      // An alert may last for all of it: a strip at the top tells as much as the whole ground.
+      ctx.globalAlpha = mark.kind === "alert" ? 0.8 : 0.12;
+      const height = mark.kind === "alert" ? 3 * devicePixelRatio : bbox.height;
+      ctx.fillRect(left, bbox.top, Math.max(1, this.inside(chart, until) - left), height);
       ctx.globalAlpha = 0.8;
-      if (mark.at >= start) ctx.fillRect(left, bbox.top, devicePixelRatio, bbox.height);
+      if (mark.at > start) ctx.fillRect(left, bbox.top, devicePixelRatio, bbox.height);
       ctx.restore();
     }
   }
@@ -480,7 +483,8 @@ class Page {
     const items = [...this.marks].sort((a, b) => b.at - a.at).map((mark) => {
       const state = element("span", { class: `state tone-${mark.tone}` }, icon(mark.icon), mark.state);
       const what = [state, element("strong", { text: mark.label })];
-      const when = mark.until ? `${moment(mark.at)} – ${moment(mark.until)}` : `since ${moment(mark.at)}`;
+      const before = mark.kind === "alert" && mark.at <= this.times[0] ? "before " : "";
+      const when = mark.until ? `${before}${moment(mark.at)} – ${moment(mark.until)}` : `since ${before}${moment(mark.at)}`;
       const head = mark.url ? element("a", { href: mark.url }, ...what) : element("span", { class: "mark-plain" }, ...what);
       return element("li", {}, head, element("span", { class: "text-secondary num", text: when }));
     });

@@ -165,7 +165,7 @@ def test_an_alert_is_marked_and_listed(person: Person) -> None:
     page = charted(person).page
     happened = page.get_by_role("region", name="What happened meanwhile")
     expect(happened).to_contain_text("Slow (page)")
-    expect(happened).to_contain_text("firing")
+    expect(happened).to_contain_text("Firing")
 
 
 def test_an_operation_is_marked_and_leads_to_it(person: Person) -> None:

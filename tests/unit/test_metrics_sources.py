@@ -114,7 +114,8 @@ def test_a_source_is_removed(cluster: Cluster) -> None:
 def test_the_environment_gives_the_local_cluster_its_source(
     cluster: Cluster, settings: Any
 ) -> None:
-    settings.PROMETHEUS_URL = "http://ada:sesame@prometheus:9090/"
+    settings.PROMETHEUS_URL = "http://prometheus:9090"
+    settings.PROMETHEUS_USERNAME, settings.PROMETHEUS_PASSWORD = "ada", "sesame"
     assert sources.source_of(cluster) is None  # not found locally: somebody registered it
     Cluster.objects.update(found_locally=True)
     cluster.refresh_from_db()
