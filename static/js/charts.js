@@ -384,11 +384,12 @@ class Page {
 
   // Frames of the socket: the newest points, which follow those that are here, or else all is read.
   heard(target) {
-    if (target.id !== "metrics-news" || !target.dataset.news) return;
+    if (target.id === "main") return this.load(); // read anew as a whole, and without its charts
+    if (target.id !== "metrics-news" || !target.dataset.news) return undefined;
     const news = JSON.parse(target.dataset.news);
     if (news.state !== "ok") {
       if (news.state !== "loading") this.tell(news);
-      return;
+      return undefined;
     }
     if (this.fixed() && this.times.length) return this.remark(news.marks);
     if (!this.follows(news)) return this.load();
