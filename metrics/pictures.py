@@ -7,7 +7,7 @@ is missing and why.
 import logging
 import time
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -27,7 +27,7 @@ log = logging.getLogger(__name__)
 
 SPARK = 30 * MINUTE  # what a sparkline shows
 SHORTEST, LONGEST = 5.0, 60.0  # seconds between two looks at what moves
-NEVER = 3600.0
+ANYTHING = "vector(1)"  # costs Prometheus nothing
 UNKNOWN_INTERVAL = 60  # seconds between two scrapes, until they are known: Prometheus' default
 MOST_ALERTS = 50
 
@@ -97,7 +97,7 @@ class Picture:
     reason: str = ""
     since: datetime | None = None
     again: float = SHORTEST  # seconds until it is worth another look
-    drawn_at: float = field(default=0.0, compare=False)
+    looked_up_at: datetime | None = None  # of a source: when its names were
 
 
 def draw(subject: Subject) -> Picture:
@@ -110,6 +110,8 @@ def draw(subject: Subject) -> Picture:
         return Picture("none")
     try:
         metrics = metrics_for(source)
+        # All that is drawn may be in the cache: a source that does not answer must be noticed.
+        metrics.instant(ANYTHING)
         made = _DRAWING[subject.kind](cluster, learned(source, metrics), metrics, subject)
     except MetricsAway as failure:
         note_silence(source, str(failure))
@@ -118,7 +120,7 @@ def draw(subject: Subject) -> Picture:
     except MetricsError as failure:
         return Picture("away", reason=str(failure))
     note_answer(source)
-    return replace(made, drawn_at=time.time())
+    return made
 
 
 # --- A service's charts --------------------------------------------------------------------------
@@ -135,7 +137,7 @@ def _draw_service(cluster: Cluster, source: Source, metrics: Metrics, subject: S
     found = panels.panels_of(source.mapping, service, bounds_of(row), rates)
     charts = tuple(_chart(panel, here, ask) for panel in found)
     alerts = _alerts(panels.alerts(source.mapping, service), here, ask)
-    again = NEVER if is_fixed(subject.range) else min(max(SHORTEST, here.step), LONGEST)
+    again = LONGEST if is_fixed(subject.range) else min(max(SHORTEST, here.step), LONGEST)
     return Picture("ok", here, charts, alerts, again=again)
 
 
@@ -250,8 +252,7 @@ def _draw_sparklines(
 
 def _draw_source(cluster: Cluster, source: Source, metrics: Metrics, subject: Subject) -> Picture:
     """Whether it answers, which is all that somebody who sets it up wants to know."""
-    metrics.instant("vector(1)")
-    return Picture("ok", reason=str(source.detected_at), again=SHORTEST)
+    return Picture("ok", looked_up_at=source.detected_at)
 
 
 _DRAWING: dict[str, Callable[[Cluster, Source, Metrics, Subject], Picture]] = {
