@@ -274,12 +274,17 @@ class Hub:
         now = await self._in_thread(self._hooks.clock, topics)
         moved = {topic for topic, state in now.items() if self._clock.get(topic, state) != state}
         self._clock = now
-        for key, members in _classes(list(self._viewers)).items():
-            if key[0] in moved:
-                self._shown.pop(key, None)
-                batch = Batch(await self._rendered(members[0].user, key[0], None))
-                for viewer in members:
-                    viewer.put(batch)
+        classes: dict[Class, list[Viewer]] = {}
+        for viewer in self._viewers:
+            # A newcomer's page may be older than the state that was looked at last.
+            for topic in viewer.topics & (moved if viewer.in_time else now.keys()):
+                classes.setdefault((topic, viewer.rights), []).append(viewer)
+            viewer.in_time = True
+        for key, members in classes.items():
+            self._shown.pop(key, None)
+            batch = Batch(await self._rendered(members[0].user, key[0], None))
+            for viewer in members:
+                viewer.put(batch)
 
     async def _beat(self) -> None:
         """Signs of life, whether or not the bus and the database answer."""

@@ -47,6 +47,7 @@ class Viewer:
     reload: bool = False
     behind: bool = False  # the bus or the database is away: what is shown may be old
     caught_up: bool = False  # has what came between its page and its socket
+    in_time: bool = False  # the same of what changes without a numbered change
     joined: int = 0  # the sequence at which it had that
     spoken_to: bool = False  # since the last beat
     pending: Batch = NOTHING

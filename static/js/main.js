@@ -12,5 +12,6 @@ import "./notices.js";
 import "./palette.js";
 import "./proof.js";
 import "./security_keys.js";
+import "./sparklines.js";
 import "./timeline.js";
 import "./times.js";

@@ -17,7 +17,7 @@ from tests.run.summary import summary
 
 PACKAGES = (
     "busybox-static", "chromium", "docker.io", "fonts-dejavu-core", "iproute2", "iptables",
-    "openssh-server", "postgresql", "rabbitmq-server", "redis-server",
+    "openssh-server", "postgresql", "prometheus", "rabbitmq-server", "redis-server",
 )  # fmt: skip
 
 

@@ -82,7 +82,7 @@ def stages() -> tuple[Stage, ...]:
         Suite("integration", ("tests/integration",), packaged=True),
         Suite("unit", ("tests/unit",)),
         Suite("browser", ("tests/browser",)),
-        Suite("contract", ("tests/contract", "tests/simulator")),
+        Suite("contract", ("tests/contract", "tests/simulator", "tests/metrics")),
         Suite("engine-28", ("tests/contract", "tests/integration/test_lossless.py"),
               newer_engine=28),
         Suite("commands", ("tests/supervisor", "tests/run")),

@@ -8,7 +8,7 @@ CODE = [ROOT / "controlpanel" / "settings.py", *(ROOT / "controlpanel" / "superv
 # Told from one of our processes to another, not by people.
 INTERNAL = {"PILOTHOUSE_SETUP_SECONDS", "PILOTHOUSE_UP_SINCE"}
 VARIABLE = re.compile(
-    r"\b(PILOTHOUSE_[A-Z_]+[A-Z]|DATABASE_URL|CELERY_BROKER_URL|REDIS_URL|DOCKER_HOST)\b"
+    r"\b(PILOTHOUSE_[A-Z_]+[A-Z]|PROMETHEUS_[A-Z_]+[A-Z]|DATABASE_URL|CELERY_BROKER_URL|REDIS_URL|DOCKER_HOST)\b"
 )
 
 
