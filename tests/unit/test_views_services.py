@@ -11,7 +11,7 @@ from django.test.utils import CaptureQueriesContext
 
 from access.policy import Role
 from clusters import readings
-from clusters.models import Operation, Service, SwarmTask
+from clusters.models import Cluster, Operation, Service, SwarmTask
 from tests.unit.panel import (
     change_elsewhere,
     inputs,
@@ -103,6 +103,21 @@ def test_a_table_costs_the_same_number_of_queries_at_any_length(
             operator.get(SERVICES)
         counts.append(len(queries))
     assert counts[0] == counts[1]
+
+
+def test_a_kept_row_is_shown_as_long_as_it_is_true_and_to_whom_it_is(
+    service: Service, operator: Client
+) -> None:
+    viewer = browser_of(Role.VIEWER)
+    for image in ("lab/web:2", "lab/web:3"):
+        Service.objects.update(image=image)
+        assert [image in text(who.get(SERVICES)) for who in (operator, viewer)] == [True, True]
+    scale = 'aria-label="Scale web"'
+    pages = [who.get(SERVICES).content.decode() for who in (operator, viewer)]
+    assert [scale in page for page in pages] == [True, False]
+    Cluster.objects.update(name="other")
+    page = operator.get("/clusters/other/services/").content.decode()
+    assert "/clusters/other/services/web/" in page and WEB not in page
 
 
 def test_a_page_reads_its_viewers_rights_once(service: Service, operator: Client) -> None:
