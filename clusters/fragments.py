@@ -3,11 +3,13 @@
 A fragment is rendered by the same template and context as in the page. Topics are
 `services:<cluster>`, `service:<cluster>:<id>`, `cluster:<cluster>`, `freshness:<cluster>`,
 `overview`, `operations`, `operation:<id>`, `objects:<noun>:<cluster>`,
-`object:<noun>:<cluster>:<id>` (of secrets and configs), `tray` and `alarms`.
+`object:<noun>:<cluster>:<id>` (of secrets and configs), `tray` and `alarms`; the apps above add
+theirs.
 """
 
 import re
 from collections.abc import Callable, Hashable, Iterable
+from dataclasses import dataclass
 from typing import Any
 from uuid import UUID
 
@@ -27,13 +29,35 @@ NOUNS: dict[str, Noun] = {"secret": "secret", "config": "config"}
 Changes = list[Touched] | None  # None: whatever the topic shows may have changed
 
 
+@dataclass(frozen=True, slots=True)
+class Topic:
+    """A topic of an app above this one. Each function is given what stands after its name.
+
+    `state` is asked twice a second while somebody looks: when it is another one, the topic is
+    rendered anew.
+    """
+
+    render: Callable[[User, str, Changes], Fragments]
+    is_there: Callable[[str], bool]
+    state: Callable[[str], Hashable]
+
+
+_ABOVE: dict[str, Topic] = {}
+
+
+def add(name: str, topic: Topic) -> None:
+    """Told by the app that it belongs to, at its start."""
+    _ABOVE[name] = topic
+
+
 def render(user: User, topic: str, touched: Changes) -> Fragments:
     """The topic's fragments that these changes concern; none if the user may not see them."""
     name, _, argument = topic.partition(":")
-    if name not in _TOPICS:
+    rendering = _ABOVE[name].render if name in _ABOVE else _TOPICS.get(name)
+    if rendering is None:
         return {}
     try:
-        return _TOPICS[name](user, argument, touched)
+        return rendering(user, argument, touched)
     except NotFound:
         return {}
 
@@ -43,7 +67,7 @@ def is_topic(topic: str) -> bool:
     name, _, argument = topic.partition(":")
     if name == "operation":
         return re.fullmatch(r"[0-9a-f-]{36}", argument) is not None
-    return name in _TOPICS
+    return _ABOVE[name].is_there(argument) if name in _ABOVE else name in _TOPICS
 
 
 def clock(topics: Iterable[str]) -> dict[str, Hashable]:
@@ -57,6 +81,10 @@ def clock(topics: Iterable[str]) -> dict[str, Hashable]:
     }
     if "alarms" in asked:
         states["alarms"] = alarms.running_now()
+    for topic in asked:
+        name, _, argument = topic.partition(":")
+        if name in _ABOVE:
+            states[topic] = _ABOVE[name].state(argument)
     return states
 
 

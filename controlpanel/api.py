@@ -24,6 +24,7 @@ from access.tokens import find_token
 from clusters.api import changes, clusters, configs, operations, secrets, services
 from controlpanel import problems
 from controlpanel.openapi import DESCRIPTION, with_problems
+from metrics import api as metrics
 
 View = Callable[..., Any]
 
@@ -202,6 +203,7 @@ api.add_router("/clusters", services.router)
 api.add_router("/clusters", changes.router)
 api.add_router("/clusters", secrets.router)
 api.add_router("/clusters", configs.router)
+api.add_router("/clusters", metrics.router)
 api.add_router("/operations", operations.router)
 api.add_router("/audit", trail.router)
 api.add_router("/access/tokens", tokens.router)

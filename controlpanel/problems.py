@@ -26,6 +26,7 @@ from clusters.ports import EngineError, EngineUnreachable, NoLeader
 from clusters.problems import Busy, Conflict, Invalid, NotFound
 from clusters.specs import Difference
 from controlpanel import middleware
+from metrics.ports import MetricsAway, MetricsError, WrongQuery
 
 MEDIA_TYPE = "application/problem+json"
 RETRY_AFTER = "5"  # seconds; a database or an engine that is away is rarely back sooner
@@ -183,6 +184,14 @@ def _engine(request: HttpRequest, error: EngineError) -> HttpResponse:
     return problem(request, status, str(error), kind="engine")
 
 
+def _metrics(request: HttpRequest, error: MetricsError) -> HttpResponse:
+    """A query that is wrong or too large is the asker's; a source that is away is nobody's."""
+    if isinstance(error, MetricsAway):
+        return problem(request, 503, str(error), kind="metrics")
+    place = {"line": error.line, "column": error.column} if isinstance(error, WrongQuery) else {}
+    return problem(request, 422, str(error), kind="query", **place)
+
+
 def _database(request: HttpRequest, error: Exception) -> HttpResponse:
     _logger.error("The database does not answer: %s", error)
     detail = "The panel's database does not answer. Nothing was changed; try again in a moment."
@@ -210,6 +219,7 @@ _HANDLERS: dict[type[Exception], Callable[[HttpRequest, Any], HttpResponse]] = {
     RequestDataTooBig: _too_large,
     UnreadablePostError: _unreadable,
     EngineError: _engine,
+    MetricsError: _metrics,
     OperationalError: _database,
     InterfaceError: _database,
     Exception: _unexpected,

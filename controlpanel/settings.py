@@ -2,6 +2,7 @@
 
 import secrets
 from pathlib import Path
+from urllib.parse import unquote, urlsplit, urlunsplit
 
 import environ
 from csp.constants import NONE, SELF
@@ -242,10 +243,12 @@ WATCHER_LEASE = env.float("PILOTHOUSE_WATCHER_LEASE", default=10.0)  # seconds
 
 # --- Metrics -------------------------------------------------------------------------------------
 # The local cluster's Prometheus; another cluster's is set in the panel.
-PROMETHEUS_URL = env.str("PROMETHEUS_URL", default="")
+_prometheus = urlsplit(env.str("PROMETHEUS_URL", default="").rstrip("/"))
+# Without a name and a password, which nobody shall read on a page or in the audit trail.
+PROMETHEUS_URL = urlunsplit(_prometheus._replace(netloc=_prometheus.netloc.rpartition("@")[2]))
 PROMETHEUS_TOKEN = env.str("PROMETHEUS_TOKEN", default="")
-PROMETHEUS_USERNAME = env.str("PROMETHEUS_USERNAME", default="")
-PROMETHEUS_PASSWORD = env.str("PROMETHEUS_PASSWORD", default="")
+PROMETHEUS_USERNAME = env.str("PROMETHEUS_USERNAME", default=unquote(_prometheus.username or ""))
+PROMETHEUS_PASSWORD = env.str("PROMETHEUS_PASSWORD", default=unquote(_prometheus.password or ""))
 PROMETHEUS_CA_FILE = env.str("PROMETHEUS_CA_FILE", default="")
 PROMETHEUS_TIMEOUT = env.float("PROMETHEUS_TIMEOUT", default=10.0)  # seconds, for every query
 

@@ -13,5 +13,6 @@ urlpatterns = [
     path("", include("access.urls")),
     path("", include("access.factor_urls")),
     path("", include("clusters.urls")),
+    path("", include("metrics.urls")),
     path("", include("controlpanel.pages")),
 ]

@@ -22,6 +22,9 @@ FILES = {
     "htmx.org/LICENSE": "static/vendor/htmx/LICENSE",
     "idiomorph/dist/idiomorph.min.js": "static/vendor/idiomorph/idiomorph.min.js",
     "idiomorph/LICENSE": "static/vendor/idiomorph/LICENSE",
+    "uplot/dist/uPlot.iife.min.js": "static/vendor/uplot/uPlot.iife.min.js",
+    "uplot/dist/uPlot.min.css": "static/vendor/uplot/uPlot.min.css",
+    "uplot/LICENSE": "static/vendor/uplot/LICENSE",
     "axe-core/axe.min.js": "tests/browser/vendor/axe.min.js",
     "axe-core/LICENSE": "tests/browser/vendor/LICENSE",
 }

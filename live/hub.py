@@ -44,6 +44,7 @@ class Viewer:
     reload: bool = False
     behind: bool = False  # the bus or the database is away: what is shown may be old
     caught_up: bool = False  # has what came between its page and its socket
+    in_time: bool = False  # the same of what changes without a numbered change
     pending: Fragments = field(default_factory=dict)
     wake: asyncio.Event = field(default_factory=asyncio.Event)
     _told: int = 0  # the sequence of the last frame that was whole
@@ -264,9 +265,16 @@ class Hub:
         now = await self._in_thread(self._hooks.clock, topics)
         moved = {topic for topic, state in now.items() if self._clock.get(topic, state) != state}
         self._clock = now
-        for topic in moved:
-            for viewer in [v for v in self._viewers if topic in v.topics]:
-                viewer.put(await self._rendered(viewer.user, topic, None))
+        classes: dict[tuple[str, Hashable], list[Viewer]] = {}
+        for viewer in self._viewers:
+            # A newcomer's page may be older than the state that was looked at last.
+            for topic in viewer.topics & (moved if viewer.in_time else now.keys()):
+                classes.setdefault((topic, viewer.rights), []).append(viewer)
+            viewer.in_time = True
+        for (topic, _), members in classes.items():
+            fragments = await self._rendered(members[0].user, topic, None)
+            for viewer in members:
+                viewer.put(fragments)
 
 
 def announce_revoked(user: int | None) -> None:

@@ -37,6 +37,7 @@ SERVICE_LABELS = (
     "container_label_com_docker_swarm_service_name", "com_docker_swarm_service_name",
     "docker_swarm_service_name", "swarm_service", "service_name", "service", "job", "app",
 )  # fmt: skip
+OF_A_SCRAPE = ("job", "app")  # of cAdvisor itself in what it tells of containers
 CODE_LABELS = ("code", "status", "status_code", "http_status_code", "http_response_status_code")
 QUEUE_LABELS = ("queue_name", "queue", "name")
 MOST_NAMES = 2_000  # sets of labels that are looked at
@@ -173,11 +174,15 @@ def _present(labels: Iterable[str], rows: Sequence[Labels[str, str]]) -> str:
 
 def _naming(names: Iterable[str], found: Found, services: Sequence[Service]) -> Naming:
     """The label with most values that are names of services, whole names before short ones."""
-    rows = [row for name in names if name for row in found.get(name, [])]
+    asked = [name for name in names if name]
+    rows = [row for name in asked for row in found.get(name, [])]
+    of_containers = any(name.startswith("container_") for name in asked)
     whole = {service.name for service in services}
     cut = {short(service.name, service.stack) for service in services}
     best, most = Naming(), 0
     for label in SERVICE_LABELS:
+        if of_containers and label in OF_A_SCRAPE:
+            continue
         values = {row[label] for row in rows if row.get(label)}
         for with_stack, known in ((True, whole), (False, cut)):
             if len(values & known) > most:

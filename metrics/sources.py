@@ -4,7 +4,6 @@ import os
 import threading
 from collections.abc import Hashable
 from pathlib import Path
-from urllib.parse import urlsplit, urlunsplit
 
 from django.conf import settings
 from django.db.models import Q
@@ -26,7 +25,7 @@ def source_of(cluster: Cluster) -> Source | None:
     found = Source.objects.filter(cluster=cluster).first()
     if not cluster.found_locally or (found and not found.from_environment):
         return found
-    address = _without_secrets(settings.PROMETHEUS_URL).rstrip("/")
+    address: str = settings.PROMETHEUS_URL
     if found and found.address == address:
         return found
     if found:
@@ -37,11 +36,6 @@ def source_of(cluster: Cluster) -> Source | None:
         cluster=cluster, defaults={"address": address, "from_environment": True}
     )
     return made
-
-
-def _without_secrets(url: str) -> str:
-    parts = urlsplit(url)
-    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2]))
 
 
 def access_of(source: Source) -> Access:
@@ -68,7 +62,7 @@ def _unsealed(sealed: bytes | memoryview) -> str:
 
 
 def _of_environment(address: str) -> Access:
-    parts, file = urlsplit(settings.PROMETHEUS_URL), settings.PROMETHEUS_CA_FILE
+    file = settings.PROMETHEUS_CA_FILE
     try:
         ca = Path(file).read_text() if file else ""
     except OSError as error:
@@ -76,8 +70,8 @@ def _of_environment(address: str) -> Access:
     return Access(
         address=address,
         token=settings.PROMETHEUS_TOKEN,
-        username=settings.PROMETHEUS_USERNAME or parts.username or "",
-        password=settings.PROMETHEUS_PASSWORD or parts.password or "",
+        username=settings.PROMETHEUS_USERNAME,
+        password=settings.PROMETHEUS_PASSWORD,
         ca=ca,
         timeout=settings.PROMETHEUS_TIMEOUT,
         refused=tuple(settings.ENGINE_REFUSED),

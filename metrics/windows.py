@@ -83,4 +83,4 @@ def window(text: str, now: float) -> Window:
     if not is_range(text):
         raise ValueError(f"“{text}” is no range: take one of {', '.join(RANGES)}")
     start, end = map(int, text.split("-"))
-    return aligned(start, end)
+    return aligned(start, max(start + 1, min(end, int(now))))  # what is to come is not known yet

@@ -21,6 +21,7 @@ COLUMNS = (
     ("name", "Service", "c-name"),
     ("state", "State", "c-state"),
     ("replicas", "Replicas", "c-replicas"),
+    ("", "CPU, memory", "c-load"),
     ("image", "Image", "c-image"),
     ("", "Update", "c-update"),
     ("error", "Last error", "c-error"),

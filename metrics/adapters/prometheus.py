@@ -206,15 +206,12 @@ def _document(response: requests.Response) -> dict[str, Any]:
 
 
 def _why(access: Access, error: Exception) -> str:
-    where = access.address
-    cause: BaseException | None = error
-    for _ in range(6):  # requests wraps urllib3's error, which wraps the socket's
-        if isinstance(cause, NotADestination):
-            return str(cause)
-        cause = cause and (cause.__cause__ or cause.__context__)
+    where, causes = access.address, list(_causes(error))
+    if refusal := next((cause for cause in causes if isinstance(cause, NotADestination)), None):
+        return str(refusal)
     if isinstance(error, SSLError):
         return (
-            f"{where} was refused: its certificate is not trusted ({_last(error)}). Give the CA"
+            f"{where} was refused: its certificate is not trusted ({_said(causes)}). Give the CA"
             " certificate that signed it."
         )
     if isinstance(error, Timeout | TimeoutError):
@@ -223,15 +220,28 @@ def _why(access: Access, error: Exception) -> str:
             " machine reach it?"
         )
     if isinstance(error, ConnectionError):
-        return f"{where} cannot be reached: {_last(error)}. Does Prometheus run there?"
-    return f"{where} broke its answer off: {_last(error)}."
+        return f"{where} cannot be reached: {_said(causes)}. Does Prometheus run there?"
+    return f"{where} broke its answer off: {_said(causes)}."
 
 
-def _last(error: Exception) -> str:
-    """The innermost reason, without the objects that requests prints around it."""
-    text = re.sub(r"<[^>]*>:? ?", "", str(error))
-    text = re.sub(r".*\(Caused by \w+\((.*)\)\)$", r"\1", text, flags=re.S)
-    return text.strip("()\"' .")[:300] or type(error).__name__
+def _causes(error: BaseException | None) -> Iterator[BaseException]:
+    """From the outermost to the socket's own: requests wraps urllib3's, which wraps that."""
+    seen: set[int] = set()
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        yield error
+        inner = [getattr(error, "reason", None), *error.args, error.__cause__, error.__context__]
+        error = next((one for one in inner if isinstance(one, BaseException)), None)
+
+
+def _said(causes: list[BaseException]) -> str:
+    """The innermost reason in words: the others print objects around it."""
+    for cause in reversed(causes):
+        if isinstance(cause, ssl.SSLCertVerificationError):
+            return cause.verify_message
+        if isinstance(cause, OSError) and cause.strerror:
+            return cause.strerror.lower()
+    return type(causes[-1]).__name__
 
 
 def _refuse(access: Access, response: requests.Response, body: dict[str, Any]) -> NoReturn:

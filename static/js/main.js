@@ -11,4 +11,5 @@ import "./notices.js";
 import "./palette.js";
 import "./proof.js";
 import "./security_keys.js";
+import "./sparklines.js";
 import "./times.js";

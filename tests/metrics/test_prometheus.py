@@ -11,7 +11,7 @@ from metrics.mapping import Mapping, Service
 from metrics.ports import MOST_POINTS, Access, TooMuch, WrongQuery
 from metrics.promql import selector
 from metrics.windows import Window, moment, window
-from tests.metrics.conftest import NOW
+from tests.metrics.told import NOW
 
 KNOWN = [Service("shop_web", "shop"), Service("shop_worker", "shop"), Service("blog_web", "blog")]
 WEB, WORKER = KNOWN[:2]

@@ -11,6 +11,15 @@ hypothesis_settings.load_profile("pilothouse")
 
 
 @pytest.fixture(autouse=True)
+def _nobody_asks_a_source(monkeypatch: pytest.MonkeyPatch, settings: Any) -> None:
+    """The poller's threads would look into another database than the test's transaction."""
+    settings.PROMETHEUS_TIMEOUT = 0.01  # seconds for which the API waits for them
+    monkeypatch.setattr("metrics.poller.POLLER._most_workers", 0)
+    monkeypatch.setattr("metrics.poller.POLLER._watched", {})
+    monkeypatch.setattr("metrics.poller.POLLER._away", {})
+
+
+@pytest.fixture(autouse=True)
 def _passwords_are_quick(settings: Any) -> None:
     """A real hash takes half a second, and is Django's to test."""
     settings.PASSWORD_HASHERS = ["django.contrib.auth.hashers.MD5PasswordHasher"]

@@ -217,6 +217,15 @@ MATRIX: dict[tuple[str, str], tuple[Any, tuple[int, int, int, int]]] = {
     ("POST", f"{WEB}/rollback"): ({"revision": 1}, (403, 422, 422, 401)),  # nothing to go back to
     ("POST", f"{WEB}/restart"): (None, (403, 202, 202, 401)),
     ("POST", f"{WEB}/resume"): (None, (403, 422, 422, 401)),  # nothing was stopped
+    # No source of metrics is set here.
+    ("GET", f"{WEB}/metrics"): (None, (404, 404, 404, 401)),
+    ("GET", "/clusters/local/metrics/source"): (None, (403, 403, 404, 401)),
+    ("PUT", "/clusters/local/metrics/source"): (
+        {"address": "http://192.0.2.1:9090"},
+        (403, 403, 200, 401),
+    ),
+    ("PUT", "/clusters/local/metrics/mapping"): ({"cpu": "cpu"}, (403, 403, 404, 401)),
+    ("DELETE", "/clusters/local/metrics/source"): (None, (403, 403, 404, 401)),
     # Whoever sees no secret finds none; a token has no proof of who its owner is.
     ("GET", "/clusters/local/secrets"): (None, (404, 200, 200, 401)),
     ("POST", "/clusters/local/secrets"): (VALUE | {"name": "n"}, (404, 403, 403, 401)),

@@ -1,8 +1,11 @@
 """What one viewer of the live hub is sent."""
 
 import json
+from typing import Any
 
-from live.hub import Viewer
+import pytest
+
+from live.hub import Hooks, Hub, Viewer
 
 
 def _viewer(**of: object) -> Viewer:
@@ -71,3 +74,67 @@ def test_an_old_picture_says_so_until_it_is_fresh() -> None:
     assert _read(viewer.frames()[0])[0]["behind"] is True
     viewer.behind = False
     assert "behind" not in _read(viewer.frames()[0])[0]
+
+
+# --- What changes without a numbered change -------------------------------------------------------
+
+
+class Clock:
+    """A hub's product in which one topic changes by time alone."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now, self.rendered = 0, []
+        self.hub = Hub(Hooks(self.render, lambda viewers: {}, self.states))
+
+        async def directly(call: Any, *args: Any) -> Any:
+            return call(*args)
+
+        monkeypatch.setattr(self.hub, "_in_thread", directly)
+        monkeypatch.setattr("live.hub.changes.current", lambda: 0)
+
+    def render(self, user: Any, topic: str, touched: Any) -> dict[str, str]:
+        self.rendered.append((user, topic))
+        return {topic: f"<p>{self.now}</p>"}
+
+    def states(self, topics: Any) -> dict[str, Any]:
+        return {topic: self.now for topic in topics if topic == "clock"}
+
+    def viewer(self, rights: str = "all") -> Viewer:
+        viewer = Viewer(rights, rights, frozenset({"clock", "other"}))
+        self.hub._viewers.add(viewer)
+        return viewer
+
+    async def tick(self) -> None:
+        await self.hub._tick()
+
+
+async def test_a_tick_is_rendered_once_per_class_however_many_look(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock = Clock(monkeypatch)
+    viewers = [clock.viewer() for _ in range(50)] + [clock.viewer("less")]
+    await clock.tick()
+    clock.rendered.clear()
+    clock.now = 1
+    await clock.tick()
+    assert sorted(clock.rendered) == [("all", "clock"), ("less", "clock")]
+    assert all(viewer.pending == {"clock": "<p>1</p>"} for viewer in viewers)
+    clock.rendered.clear()
+    await clock.tick()
+    assert clock.rendered == []
+
+
+async def test_a_newcomer_is_told_what_time_has_changed_before_it_came(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """Its page may be older than the state that was looked at last."""
+    clock = Clock(monkeypatch)
+    first = clock.viewer()
+    await clock.tick()
+    clock.now = 1
+    await clock.tick()
+    first.frames()
+    newcomer = clock.viewer()
+    await clock.tick()
+    assert newcomer.pending == {"clock": "<p>1</p>"}
+    assert first.pending == {}

@@ -211,6 +211,16 @@ def test_containers_and_programs_may_be_named_in_two_ways() -> None:
     assert found.queue_services == "celery-worker"
 
 
+def test_the_job_of_cadvisor_is_no_name_of_what_it_measures() -> None:
+    """Or the page of the service `cadvisor` would show all containers as its own."""
+    known = [*SERVICES, Service("sutazai_cadvisor", "sutazai")]
+    rows = [{"job": "cadvisor"}]
+    found = mapping.detect({"container_cpu_usage_seconds_total": rows}, known)
+    assert found.container_label == ""
+    found = mapping.detect({"process_cpu_seconds_total": [{"job": "plain"}]}, known)
+    assert found.container_label == "job"
+
+
 def test_a_prometheus_that_has_nothing_of_ours_gives_an_empty_mapping() -> None:
     assert mapping.detect({}, SERVICES) == Mapping()
     strangers = mapping.detect({"http_requests_total": [{"service": "someone-elses"}]}, SERVICES)

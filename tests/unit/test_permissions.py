@@ -39,6 +39,7 @@ from access.policy import ALLOWED, EVERYWHERE, STEP_UP, Action, Role, Scope
 from access.tokens import issue_token
 from clusters.models import Approval, Cluster, KeptSecret, Operation
 from controlpanel.celery import app
+from metrics.models import Source
 from tests.unit.entry_points import EntryPoint
 from tests.unit.panel import MARKS
 from tests.unit.world import (
@@ -208,6 +209,7 @@ KEPT: dict[type[Model], tuple[str, ...]] = {  # what nobody who was refused may 
     Approval: ("approved",),
     Cluster: ("name", "addresses"),
     KeptSecret: ("name",),
+    Source: ("address", "chosen"),
     User: ("username", "password", "is_active", "groups"),
     Group: ("name",),
     Grant: ("user", "group", "role", "expires_at", "most_replicas"),

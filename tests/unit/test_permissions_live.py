@@ -43,7 +43,8 @@ def topics(place: str) -> list[str]:
     found = [
         "overview", "operations", "tray", "alarms", f"services:{cluster}", f"cluster:{cluster}",
         f"freshness:{cluster}", f"service:{cluster}:{service.engine_id}",
-        f"operation:{operation.pk}",
+        f"operation:{operation.pk}", f"metrics:{cluster}:{name}:1h", f"sparklines:{cluster}",
+        f"source:{cluster}",
     ]  # fmt: skip
     for noun in ("secret", "config"):
         found.append(f"objects:{noun}:{cluster}")
@@ -64,7 +65,7 @@ def foreign_words(place: str) -> list[str]:
 
 def test_every_topic_is_tried(world: None) -> None:
     tried = {topic.partition(":")[0] for topic in topics(HERE)}
-    assert tried == set(fragments._TOPICS)
+    assert tried == {*fragments._TOPICS, *fragments._ABOVE}
 
 
 @pytest.mark.parametrize("role", [*Role, None], ids=str)

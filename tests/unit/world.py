@@ -24,6 +24,7 @@ from clusters.adapters.docker_engine import DockerEngine
 from clusters.adapters.docker_streams import DockerStreams
 from clusters.models import KeptSecret, Operation
 from clusters.ports import EngineUnreachable
+from metrics.models import Source
 from tests.unit.entry_points import WITHOUT, EntryPoint, all_of_them
 from tests.unit.panel import (
     browser_of,
@@ -138,6 +139,8 @@ BODIES: dict[str, Any] = {
     "POST …/secrets": lambda scope: {"name": "new", "value": "x", "stack": scope.stack},
     "POST …/configs": lambda scope: {"name": "new", "value": "x", "stack": scope.stack},
     "POST …/rotate": {"value": "another"},
+    "PUT …/metrics/source": {"address": "http://192.0.2.1:9090"},
+    "PUT …/metrics/mapping": {"cpu": "cpu_seconds_total"},
     "POST /api/v1/access/tokens": {"name": "t"},
     "POST /api/v1/access/users": {"username": "new"},
     "PATCH /api/v1/access/users/{name}": {"is_active": False},
@@ -168,6 +171,8 @@ FIELDS: dict[str, dict[str, str]] = {
     "clusters:config-create": {"name": "new", "value": "x", **NO_LABELS},
     "clusters:config-rotate": {"step": "preview", "value": "x"},
     "clusters:config-remove": {"name": "wren-settings"},
+    "metrics:source": {"address": "http://192.0.2.1:9090"},
+    "metrics:mapping": {"cpu": "cpu_seconds_total"},
     "access:person-new": {"username": "new"},
     "access:group-new": {"name": "new"},
     "access:member-add": {"user": "owner"},
@@ -231,6 +236,8 @@ def world(db: None) -> None:
     """Two clusters; in the first two stacks. Whoever owns the operations is none of the actors."""
     owner, kim = User.objects.create_user("owner"), User.objects.create_user("kim")
     clusters = {name: make_cluster(name) for name in ("alpha", "beta")}
+    for name, cluster in clusters.items():
+        Source.objects.create(cluster=cluster, address=f"http://{name}.invalid:9090")
     for place, scope in SCOPES.items():
         cluster = clusters[scope.cluster]
         service = make_service(cluster, ARGUMENTS["service"][place], stack=scope.stack)

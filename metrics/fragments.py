@@ -1,0 +1,88 @@
+"""The live push of metrics, by way of the page's own socket.
+
+Topics are `metrics:<cluster>:<service>:<range>`, `sparklines:<cluster>` and `source:<cluster>`. The
+hub asks for their state, which tells the poller that somebody looks; nothing here asks a source.
+"""
+
+import json
+from collections.abc import Callable, Hashable
+
+from django.template.loader import render_to_string
+
+from access.authorize import may
+from access.models import User
+from access.policy import Action
+from clusters import fragments, selectors
+from clusters.fragments import Changes, Topic
+from live.changes import Touched
+from live.hub import Fragments
+from metrics import contexts
+from metrics.marks import marks_of
+from metrics.pictures import Subject, as_json
+from metrics.poller import POLLER
+from metrics.windows import is_range
+
+TAIL = 24  # points of each series that are pushed: who has missed more reads all of them
+LONGEST = 400  # characters of a topic
+
+
+def announce() -> None:
+    fragments.add("metrics", Topic(_service, _is_service, lambda a: POLLER.state(_subject(a))))
+    fragments.add("sparklines", Topic(_sparklines, _is_cluster, _state_of("sparklines")))
+    fragments.add("source", Topic(_source, _is_cluster, _state_of("source")))
+
+
+def _state_of(kind: str) -> Callable[[str], Hashable]:
+    return lambda cluster: POLLER.state(Subject(kind, cluster))
+
+
+def _subject(argument: str) -> Subject:
+    cluster, service, span = argument.split(":")
+    return Subject("service", cluster, service, span)
+
+
+def _is_service(argument: str) -> bool:
+    parts = argument.split(":")
+    return len(parts) == 3 and is_range(parts[2]) and len(argument) < LONGEST
+
+
+def _is_cluster(argument: str) -> bool:
+    return 0 < len(argument) <= 64
+
+
+def _service(user: User, argument: str, touched: Changes) -> Fragments:
+    """The newest points, and all that happened: the page's script puts them to what it has."""
+    subject = _subject(argument)
+    if touched is not None and not _of_operations(subject.cluster, touched):
+        return {}
+    cluster = selectors.cluster_seen_by(user, subject.cluster)
+    service = selectors.service_seen_by(user, cluster, subject.service)
+    picture = POLLER.look(subject)
+    marks = marks_of(user, service, picture.window if picture else None)
+    news = json.dumps(as_json(picture, marks, tail=TAIL), separators=(",", ":"))
+    return {"metrics-news": render_to_string("metrics/_news.html", {"news": news})}
+
+
+def _of_operations(cluster: str, touched: list[Touched]) -> bool:
+    return any(t.cluster == cluster and t.noun in ("operation", "reset") for t in touched)
+
+
+def _sparklines(user: User, name: str, touched: Changes) -> Fragments:
+    """That there are new ones: each page reads those of its own services."""
+    if touched is not None:
+        return {}
+    cluster = selectors.cluster_seen_by(user, name)
+    return {
+        "sparklines": render_to_string("metrics/_sparklines.html", contexts.sparklines(cluster))
+    }
+
+
+def _source(user: User, name: str, touched: Changes) -> Fragments:
+    if touched is not None:
+        return {}
+    cluster = selectors.cluster_seen_by(user, name)
+    if not may(user, Action.CLUSTER_REGISTER, cluster.scope):
+        return {}
+    return {
+        "source-state": render_to_string("metrics/_source_state.html", contexts.source(cluster))
+    }
