@@ -1,5 +1,6 @@
-"""Where a cluster's metrics come from, and what was found there."""
+"""Where a cluster's metrics come from, and what was asked there."""
 
+from django.conf import settings
 from django.db import models
 
 from access.policy import Scope
@@ -40,3 +41,36 @@ class Source(models.Model):
     @property
     def mapping(self) -> Mapping:
         return Mapping().changed(self.detected).changed(self.chosen)
+
+
+MOST_QUERY = 4_000  # characters
+
+
+class Unit(models.TextChoices):
+    """What the figures of a query are."""
+
+    NONE = "none", "none"
+    PERCENT = "percent", "%"
+    BYTES = "bytes", "bytes"
+    SECONDS = "seconds", "seconds"
+    PER_SECOND = "per-second", "per second"
+
+
+class AskedQuery(models.Model):
+    """A query that somebody asked, for that person to find again: the newest of each text."""
+
+    user = models.ForeignKey(settings.AUTH_USER_MODEL, on_delete=models.CASCADE, related_name="+")
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="+")
+    query = models.TextField(max_length=MOST_QUERY)
+    digest = models.CharField(max_length=64)  # SHA-256: the text is too long for an index
+    range = models.CharField(max_length=32)  # as windows.is_range takes it, or "instant"
+    asked_at = models.DateTimeField()
+
+    class Meta:
+        ordering = ("-asked_at", "-pk")
+        constraints = [
+            models.UniqueConstraint(fields=("user", "cluster", "digest"), name="query_once")
+        ]
+
+    def __str__(self) -> str:
+        return self.query

@@ -8,6 +8,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 
+from metrics.promql import quoted
+
 AGGREGATIONS = frozenset(
     {
         "avg", "bottomk", "count", "count_values", "group", "limit_ratio", "limitk", "max", "min",
@@ -133,6 +135,11 @@ class Selector:
         """Its name, however it is written; "" if none is fixed."""
         named = (value for label, how, value in self.matchers if (label, how) == ("__name__", "="))
         return self.name or next(named, "")
+
+    def __str__(self) -> str:
+        """Without its range."""
+        inner = ", ".join(f"{label}{how}{quoted(value)}" for label, how, value in self.matchers)
+        return f"{self.name}{{{inner}}}" if inner else self.name
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,6 +39,7 @@ PAGES = [
     "/clusters/new/",
     "/clusters/simulated/",
     "/clusters/simulated/metrics/",
+    "/clusters/simulated/metrics/source/",
     SERVICES,
     f"{SERVICES}?group=stack&sort=-replicas",
     f"{SERVICES}?q=nothing+is+called+so",

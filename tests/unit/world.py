@@ -24,7 +24,9 @@ from clusters.adapters.docker_engine import DockerEngine
 from clusters.adapters.docker_streams import DockerStreams
 from clusters.models import KeptSecret, Operation
 from clusters.ports import EngineUnreachable
+from metrics.adapters.prometheus import Prometheus
 from metrics.models import Source
+from metrics.ports import MetricsAway
 from tests.unit.entry_points import WITHOUT, EntryPoint, all_of_them
 from tests.unit.panel import (
     browser_of,
@@ -226,7 +228,12 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     async def unreachable_stream(*args: Any, **kwargs: Any) -> Any:
         unreachable(*args)
 
+    def no_source(*args: Any, **kwargs: Any) -> Any:
+        raise MetricsAway("No source is here.")
+
     monkeypatch.setattr(DockerEngine, "_client", unreachable)
+    for question in ("instant", "range", "values", "labels"):
+        monkeypatch.setattr(Prometheus, question, no_source)
     monkeypatch.setattr(DockerStreams, "_open", unreachable_stream)
     return tried
 
