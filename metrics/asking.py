@@ -14,7 +14,7 @@ from metrics.explanations import Explanation, explain
 from metrics.hints import Hint, hints
 from metrics.lints import lints
 from metrics.models import Source
-from metrics.ports import Answer, Metrics, MetricsAway, MetricsError, Series
+from metrics.ports import Answer, Metrics, MetricsAway, MetricsError, Series, WrongQuery
 from metrics.sources import metrics_for, note_answer, note_silence, source_of
 from metrics.windows import HOUR, MINUTE, Window, is_range, moment, window
 
@@ -107,3 +107,19 @@ def _found(metrics: Metrics, answer: Answer, query: str, here: Window) -> tuple[
     if answer.series:
         return ()
     return tuple(hints(metrics, query, moment(here.start), moment(here.end)))
+
+
+def wrong_with(cluster: Cluster, query: str) -> str:
+    """What Prometheus finds wrong with a query for a chart; "" if nothing, or if it is away."""
+    source = source_of(cluster)
+    if source is None:
+        return ""
+    now = moment(int(time.time()))
+    try:
+        metrics_for(source).range(query, now, now, MINUTE)
+    except WrongQuery as failure:
+        found = explain(query, failure)
+        return f"{found.words} Prometheus says: {found.said}".strip()
+    except MetricsError:
+        return ""
+    return ""

@@ -1,4 +1,4 @@
-"""Where a cluster's metrics come from, and what was asked there."""
+"""Where a cluster's metrics come from, what was asked there, and the panels that were saved."""
 
 from django.conf import settings
 from django.db import models
@@ -74,3 +74,43 @@ class AskedQuery(models.Model):
 
     def __str__(self) -> str:
         return self.query
+
+
+class SavedPanel(models.Model):
+    """A chart that somebody saved: of a stack, or of the whole cluster ("").
+
+    What is removed stays for a while, so that it can be put back.
+    """
+
+    cluster = models.ForeignKey(Cluster, on_delete=models.CASCADE, related_name="saved_panels")
+    stack = models.CharField(max_length=64, blank=True)
+    title = models.CharField(max_length=120)
+    query = models.TextField(max_length=MOST_QUERY)
+    unit = models.CharField(max_length=16, choices=Unit.choices, default=Unit.NONE)
+    # Lines to compare with, in the panel's unit.
+    warning = models.FloatField(null=True, blank=True)
+    critical = models.FloatField(null=True, blank=True)
+    position = models.IntegerField(default=0)  # within its stack's
+    given = models.CharField(max_length=32, blank=True)  # which of metrics.starting it was made of
+    created_by = models.ForeignKey(
+        settings.AUTH_USER_MODEL, on_delete=models.SET_NULL, null=True, related_name="+"
+    )
+    changed_at = models.DateTimeField(auto_now=True)
+    removed_at = models.DateTimeField(null=True)
+
+    class Meta:
+        ordering = ("position", "pk")
+        indexes = [models.Index(fields=("cluster", "stack", "position"))]
+        constraints = [
+            models.UniqueConstraint(
+                fields=("cluster", "given"), condition=~models.Q(given=""), name="panel_given_once"
+            )
+        ]
+
+    def __str__(self) -> str:
+        return self.title
+
+    @property
+    def scope(self) -> Scope:
+        """Of those who see it; only who may query the whole cluster changes it."""
+        return Scope(self.cluster.name, self.stack)

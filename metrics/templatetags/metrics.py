@@ -20,6 +20,8 @@ def has_metrics(cluster: Cluster) -> bool:
 
 @register.simple_tag
 def metrics_address(user: User, cluster: Cluster) -> str:
-    """Where the cluster's metrics are for this person; "" for who may not query all of it."""
-    may_query = Action.METRICS_QUERY in allowed(user, cluster.scope)
-    return reverse("metrics:query", args=[cluster.name]) if may_query else ""
+    """Where the cluster's metrics are for this person; "" for who does not see all of it."""
+    actions = allowed(user, cluster.scope)
+    if Action.METRICS_QUERY in actions:
+        return reverse("metrics:query", args=[cluster.name])
+    return reverse("metrics:panels", args=[cluster.name]) if Action.SERVICE_VIEW in actions else ""

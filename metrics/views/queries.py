@@ -18,6 +18,7 @@ from metrics import history, tables
 from metrics.asking import INSTANT, MOST_SHOWN, Result, ask, is_span
 from metrics.models import MOST_QUERY, Unit
 from metrics.sources import source_of
+from metrics.starting import STARTING
 from metrics.windows import DEFAULT, RANGES, is_fixed, moment
 
 
@@ -40,6 +41,7 @@ def query(request: HttpRequest, cluster: str) -> HttpResponse:
         "ranges": (INSTANT, *RANGES),
         "units": Unit.choices,
         "most_query": MOST_QUERY,
+        "starting": STARTING,
         "result_address": _address("metrics:query-result", found, asked),
     }
     return render(request, "metrics/query.html", context)

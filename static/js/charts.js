@@ -466,9 +466,10 @@ class Page {
     const link = root.dataset.mapping ? [" ", element("a", { href: root.dataset.mapping, text: "Set the names that the panel looks for" })] : [];
     const looked = charts.map((chart) => element("li", {}, `${chart.title}: `, element("code", { text: chart.needs })));
     const list = element("ul", { class: "plain" }, ...looked);
-    if (drawn) return element("details", { class: "charts-missing" }, element("summary", { text: `Nothing was found for ${charts.map((chart) => chart.title.toLowerCase()).join(", ")}` }), list, element("p", {}, ...link));
-    const words = charts.length ? "Prometheus answers, but has none of these in this range:" : "Prometheus answers, but has no series that is labelled with the names of this cluster's services.";
-    return element("div", { class: "charts-missing empty-state" }, icon("chart-line"), element("h2", { text: "No series of this service was found" }), element("p", { text: words }), list, element("p", {}, ...link));
+    const none = root.dataset.none ? `${root.dataset.none}: ` : "Nothing was found for ";
+    if (drawn) return element("details", { class: "charts-missing" }, element("summary", { text: `${none}${charts.map((chart) => (root.dataset.none ? chart.title : chart.title.toLowerCase())).join(", ")}` }), list, element("p", {}, ...link));
+    const words = root.dataset.noneWords ?? (charts.length ? "Prometheus answers, but has none of these in this range:" : "Prometheus answers, but has no series that is labelled with the names of this cluster's services.");
+    return element("div", { class: "charts-missing empty-state" }, icon("chart-line"), element("h2", { text: root.dataset.none ?? "No series of this service was found" }), element("p", { text: words }), list, element("p", {}, ...link));
   }
 
   // Above the charts: what is wrong, since when. What is shown stays, and says by that how old it is.

@@ -1,4 +1,4 @@
-"""Any query in a browser, on a real Prometheus."""
+"""Any query in a browser, and the panels that are saved of one: on a real Prometheus."""
 
 import os
 import re
@@ -16,6 +16,7 @@ from tests.supervisor.panel import Panel
 __all__ = ["panel", "person", "source"]
 pytestmark = pytest.mark.browser
 PAGE = "/clusters/simulated/metrics/"
+PANELS, STACK = f"{PAGE}panels/", "/clusters/simulated/stacks/shop/metrics/"
 RATE = "sum by (code) (rate(http_requests_total[5m]))"
 
 
@@ -88,6 +89,56 @@ def test_nothing_found_tells_what_there_is(person: Person) -> None:
     expect(page.locator(".query-hints code").first).to_have_text("http_requests_total")
 
 
+def test_a_query_becomes_a_live_panel_of_a_stack(person: Person) -> None:
+    page = answered(person, f"{FULL}&unit=per-second")
+    page.get_by_role("link", name="Save as a panel…").click()
+    person.dialog.get_by_label("Title").fill("Answers <by> code")
+    person.dialog.get_by_label("Shown on").select_option("stack shop")
+    expect(person.dialog.get_by_label("Unit")).to_have_value("per-second")
+    person.dialog.get_by_label("Critical").fill("20")
+    person.dialog.get_by_role("button", name="Save the panel").click()
+    page.get_by_role("link", name="Look at it").click()
+    expect(page).to_have_url(re.compile(STACK))
+    chart = page.get_by_role("region", name="Answers <by> code", exact=True)
+    expect(chart.locator("canvas")).to_be_visible(timeout=PATIENCE)
+    expect(chart).to_contain_text('code="200" 19.8/s')
+    expect(chart).to_contain_text("Critical 20/s")
+    page.wait_for_function(  # pushed by the socket
+        "() => JSON.parse(document.getElementById('metrics-news').dataset.news || '{}').times",
+        timeout=PATIENCE,
+    )
+    page.get_by_text("Change, move or remove panels").click()
+    page.get_by_role("button", name="Remove Answers <by> code").click()
+    expect(page.get_by_text("“Answers <by> code” was removed.")).to_be_visible()
+    expect(page.get_by_text("No panel yet")).to_be_visible()
+    page.get_by_role("button", name="Put it back").click()
+    expect(chart.locator("canvas")).to_be_visible(timeout=PATIENCE)
+
+
+def test_a_panel_is_changed_and_a_wrong_query_refused(person: Person) -> None:
+    page = person.open(PANELS).page
+    page.get_by_text("Change, move or remove panels").click()
+    page.get_by_role("link", name="Change Task queue length").click()
+    person.dialog.get_by_label("Query").fill("sum(celery_queue_length")
+    person.dialog.get_by_role("button", name="Change the panel").click()
+    expect(person.dialog).to_contain_text("is never closed", timeout=PATIENCE)
+    person.dialog.get_by_label("Query").fill("sum(celery_queue_length)")
+    person.dialog.get_by_role("button", name="Change the panel").click()
+    expect(page.get_by_role("link", name="sum(celery_queue_length)")).to_have_count(1)
+
+
+def test_the_guides_queries_are_there_and_say_what_they_need(person: Person) -> None:
+    page = person.open(PANELS).page
+    drawn = page.locator(".chart h2")
+    expect(drawn).to_have_text(["Task queue length", "Service response time (p95)"])
+    missing = page.locator(".charts-missing")
+    expect(missing.locator("summary")).to_have_text(
+        "No data here yet: AI agent CPU, Redis cluster status"
+    )
+    missing.locator("summary").click()
+    expect(missing).to_contain_text('redis_cluster_state{job="redis"}')
+
+
 def shown(person: Person, name: str) -> None:
     """Clean in both themes and widths, and nothing wider than the screen."""
     page = person.page
@@ -105,15 +156,18 @@ def shown(person: Person, name: str) -> None:
 
 
 STATES = {
-    "start": PAGE, "full": FULL, "empty": EMPTY, "wrong": WRONG,
+    "start": PAGE, "full": FULL, "empty": EMPTY, "wrong": WRONG, "panels": PANELS,
     "many": asking(MANY),
-    "odd": asking("http_requests_total"),
+    "odd": asking("http_requests_total"), "new": f"{PAGE}new-panel/?query=up&stack=shop",
 }  # fmt: skip
 
 
 @pytest.mark.parametrize("name", STATES)
 def test_each_state_is_accessible_in_both_themes_and_widths(person: Person, name: str) -> None:
     page = answered(person, STATES[name])
+    if name == "panels":
+        page.get_by_text("Change, move or remove panels").click()
+        expect(page.locator(".chart canvas").first).to_be_visible(timeout=PATIENCE)
     if name == "many":
         expect(page.get_by_role("heading", name=re.compile("Showing 50 of"))).to_be_visible()
     shown(person, name)
@@ -124,7 +178,7 @@ def test_the_pages_keep_to_their_policy(browser: Browser, panel: Panel) -> None:
     said: list[str] = []
     somebody.page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
     somebody.page.on("pageerror", lambda error: said.append(f"error: {error}"))
-    for path in (FULL, WRONG):
+    for path in (FULL, WRONG, PANELS):
         answered(somebody, path)
         somebody.page.wait_for_timeout(1000)
     somebody.context.close()

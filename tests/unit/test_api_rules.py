@@ -226,6 +226,10 @@ MATRIX: dict[tuple[str, str], tuple[Any, tuple[int, int, int, int]]] = {
     ),
     ("PUT", "/clusters/local/metrics/mapping"): ({"cpu": "cpu"}, (403, 403, 404, 401)),
     ("DELETE", "/clusters/local/metrics/source"): (None, (403, 403, 404, 401)),
+    ("GET", "/clusters/local/panels"): (None, READ),
+    ("POST", "/clusters/local/panels"): ({"title": "t", "query": "up"}, (403, 201, 201, 401)),
+    ("PATCH", "/clusters/local/panels/0"): ({"title": "t"}, (403, 404, 404, 401)),
+    ("DELETE", "/clusters/local/panels/0"): (None, (403, 404, 404, 401)),
     # Whoever sees no secret finds none; a token has no proof of who its owner is.
     ("GET", "/clusters/local/secrets"): (None, (404, 200, 200, 401)),
     ("POST", "/clusters/local/secrets"): (VALUE | {"name": "n"}, (404, 403, 403, 401)),
@@ -315,6 +319,7 @@ def _template(path: str) -> str:
         ("/members/{user}", "/members/kim"),
         ("/groups/{name}", "/groups/ops"),
         ("/protections/{protection}", "/protections/0"),
+        ("/panels/{panel}", "/panels/0"),
     ):
         path = path.replace(value, name)
     return f"/api/v1{path}"

@@ -124,7 +124,9 @@ def test_the_link_leads_where_one_may_go(cluster: Cluster) -> None:
     }
     assert f'href="{PAGE}"' in shown[Role.OPERATOR]
     assert f'href="{PAGE}"' not in shown[Role.VIEWER]
+    assert f'href="{PAGE}panels/"' in shown[Role.VIEWER]
     assert PAGE not in shown[Role.ADMIN]
+    assert "/clusters/local/stacks/shop/metrics/" in shown[Role.ADMIN]
 
 
 # --- What comes back -----------------------------------------------------------------------------

@@ -39,7 +39,7 @@ from access.policy import ALLOWED, EVERYWHERE, STEP_UP, Action, Role, Scope
 from access.tokens import issue_token
 from clusters.models import Approval, Cluster, KeptSecret, Operation
 from controlpanel.celery import app
-from metrics.models import AskedQuery, Source
+from metrics.models import AskedQuery, SavedPanel, Source
 from tests.unit.entry_points import EntryPoint
 from tests.unit.panel import MARKS
 from tests.unit.world import (
@@ -210,6 +210,7 @@ KEPT: dict[type[Model], tuple[str, ...]] = {  # what nobody who was refused may 
     Cluster: ("name", "addresses"),
     KeptSecret: ("name",),
     Source: ("address", "chosen"),
+    SavedPanel: ("title", "query", "position", "removed_at"),
     AskedQuery: ("query", "asked_at"),
     User: ("username", "password", "is_active", "groups"),
     Group: ("name",),
