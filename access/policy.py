@@ -28,6 +28,7 @@ class Action(StrEnum):
     CONFIG_VIEW = "config.view"
     CONFIG_WRITE = "config.write"
     CONFIG_REMOVE = "config.remove"
+    METRICS_QUERY = "metrics.query"  # of a whole cluster: a query sees all that its source has
     ACCESS_VIEW = "access.view"
     ACCESS_MANAGE = "access.manage"
     BREAK_GLASS = "access.break-glass"
@@ -50,6 +51,7 @@ _ON_CALL = _VIEWER | {
     Action.SERVICE_RESTART,
     Action.OPERATION_CANCEL,
     Action.SECRET_VIEW,
+    Action.METRICS_QUERY,
     Action.BREAK_GLASS,
 }
 _OPERATOR = _ON_CALL | {

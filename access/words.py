@@ -32,6 +32,7 @@ ACTIONS: dict[Action, str] = {
     Action.CONFIG_VIEW: "Read configs",
     Action.CONFIG_WRITE: "Create and rotate configs",
     Action.CONFIG_REMOVE: "Remove configs",
+    Action.METRICS_QUERY: "Ask the Prometheus of a whole cluster anything, and save panels",
     Action.ACCESS_VIEW: "See who may do what",
     Action.ACCESS_MANAGE: "Say who may do what",
     Action.BREAK_GLASS: "Take emergency rights for an hour",

@@ -24,7 +24,7 @@ from access.tokens import find_token
 from clusters.api import changes, clusters, configs, operations, secrets, services, timeline
 from controlpanel import problems
 from controlpanel.openapi import DESCRIPTION, with_problems
-from metrics import api as metrics
+from metrics.api import metrics, panels
 
 View = Callable[..., Any]
 
@@ -205,6 +205,7 @@ api.add_router("/clusters", secrets.router)
 api.add_router("/clusters", configs.router)
 api.add_router("/clusters", timeline.router)
 api.add_router("/clusters", metrics.router)
+api.add_router("/clusters", panels.router)
 api.add_router("/operations", operations.router)
 api.add_router("/audit", trail.router)
 api.add_router("/access/tokens", tokens.router)

@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Hashable
 from dataclasses import dataclass, field
 
-from metrics.ports import Answer, Metrics, MetricsError, Series, Value
+from metrics.ports import MOST_SERIES, Answer, Metrics, MetricsError, Series, Value
 from metrics.windows import Window, moment
 
 AGAIN = 2  # steps whose points are asked for once more: a scrape may have come late
@@ -35,18 +35,26 @@ class Cache:
         self._lock = threading.Lock()
         self._most = most
 
-    def range(self, metrics: Metrics, source: Hashable, query: str, window: Window) -> Answer:
-        """The series in this window. `source` stands for whom `metrics` asks.
+    def range(
+        self,
+        metrics: Metrics,
+        source: Hashable,
+        query: str,
+        window: Window,
+        most: int = MOST_SERIES,
+    ) -> Answer:
+        """The first series in this window. `source` stands for whom `metrics` asks.
 
+        `most`: how many are kept, of queries that may find many; a warning tells of the others.
         Raises MetricsAway, WrongQuery, TooMuch; whoever waited for one that failed fails with it.
         """
         began = time.monotonic()
-        entry = self._entry((source, query, window.step, window.end - window.start))
+        entry = self._entry((source, query, window.step, window.end - window.start, most))
         with entry.lock:
             if entry.failure and entry.failed_at >= began:
                 raise entry.failure
             if entry.window != window:
-                self._ask(entry, metrics, query, window)
+                self._ask(entry, metrics, query, window, most)
             return entry.answer
 
     def _entry(self, key: Hashable) -> _Entry:
@@ -57,16 +65,24 @@ class Cache:
                 self._entries.popitem(last=False)
         return entry
 
-    def _ask(self, entry: _Entry, metrics: Metrics, query: str, window: Window) -> None:
+    def _ask(self, entry: _Entry, metrics: Metrics, query: str, window: Window, most: int) -> None:
         missing = _missing(entry.window, window)
         try:
             fresh = metrics.range(query, moment(missing.start), moment(missing.end), window.step)
         except MetricsError as failure:
             entry.failure, entry.failed_at = failure, time.monotonic()
             raise
+        fresh = _first(fresh, most)
         whole = missing == window
         entry.answer = fresh if whole else _joined(entry.answer, fresh, window, missing.start)
         entry.window, entry.failure = window, None
+
+
+def _first(answer: Answer, most: int) -> Answer:
+    total = len(answer.series)
+    if total <= most:
+        return answer
+    return Answer(answer.series[:most], (f"Showing {most} of {total} series.", *answer.warnings))
 
 
 def _missing(known: Window | None, wanted: Window) -> Window:

@@ -1,15 +1,19 @@
-"""Input about sources, for the page: validated by the same rules as the API's."""
+"""Input about sources and panels, for the page: validated by the same rules as the API's."""
 
+from collections.abc import Iterable
 from typing import Any, TypeVar
 
 from django import forms
 from pydantic import BaseModel, ValidationError
 
+from access.problems import Invalid
 from metrics.contexts import FIELDS
 from metrics.mapping import Mapping
-from metrics.models import Source
+from metrics.models import MOST_QUERY, SavedPanel, Source, Unit
 from metrics.registration import Chosen, NewSource
+from metrics.saved import ChangedPanel, NewPanel
 
+_TEXT = {"class": "form-control", "autocomplete": "off"}
 _MONO = {"class": "form-control font-monospace", "spellcheck": "false", "autocomplete": "off"}
 _SECRET = {**_MONO, "autocomplete": "new-password"}
 Model = TypeVar("Model", bound=BaseModel)
@@ -121,3 +125,62 @@ def _with_stack(detected: bool, chosen: bool | None) -> forms.ChoiceField:
         initial="" if chosen is None else "yes" if chosen else "no",
         widget=forms.Select(attrs={"class": "form-select"}),
     )
+
+
+class PanelForm(_Checked):
+    """A new panel's, with the stacks that there are, or a saved one's."""
+
+    stack = forms.ChoiceField(
+        required=False,
+        label="Shown on",
+        widget=forms.Select(attrs={"class": "form-select"}),
+        help_text="Whoever sees it there sees its figures.",
+    )
+    title = forms.CharField(max_length=120, widget=forms.TextInput(attrs=_TEXT))
+    query = forms.CharField(
+        max_length=MOST_QUERY, strip=True, widget=forms.Textarea(attrs={**_MONO, "rows": 3})
+    )
+    unit = forms.ChoiceField(
+        choices=Unit.choices, widget=forms.Select(attrs={"class": "form-select"})
+    )
+    warning = forms.FloatField(
+        required=False,
+        widget=forms.NumberInput(attrs={"class": "form-control", "step": "any"}),
+        help_text="A line to compare with, in the unit.",
+    )
+    critical = forms.FloatField(
+        required=False, widget=forms.NumberInput(attrs={"class": "form-control", "step": "any"})
+    )
+
+    def __init__(
+        self,
+        data: Any = None,
+        *,
+        stacks: Iterable[str] = (),
+        panel: SavedPanel | None = None,
+        initial: dict[str, str] | None = None,
+    ) -> None:
+        names = ("title", "query", "unit", "warning", "critical")
+        known = {n: getattr(panel, n) for n in names} if panel else dict(initial or {})
+        super().__init__(data, initial=known)
+        self.panel = panel
+        if panel:
+            del self.fields["stack"]
+        else:
+            choices = [("", "the cluster"), *((stack, f"stack {stack}") for stack in stacks)]
+            self.fields["stack"].choices = choices  # type: ignore[attr-defined]
+
+    def clean(self) -> dict[str, Any]:
+        if not self.errors:
+            self.check(NewPanel, dict(self.cleaned_data))
+        return self.cleaned_data
+
+    def new(self) -> NewPanel:
+        return NewPanel(**self.cleaned_data)
+
+    def changed(self) -> ChangedPanel:
+        return ChangedPanel(**self.cleaned_data)
+
+    def refuse(self, failure: Invalid) -> None:
+        """Show it at its field."""
+        self.add_error(failure.field if failure.field in self.fields else None, str(failure))

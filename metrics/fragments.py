@@ -1,7 +1,8 @@
 """The live push of metrics, by way of the page's own socket.
 
-Topics are `metrics:<cluster>:<service>:<range>`, `sparklines:<cluster>` and `source:<cluster>`. The
-hub asks for their state, which tells the poller that somebody looks; nothing here asks a source.
+Topics are `metrics:<cluster>:<service>:<range>`, `panels:<cluster>:<stack>:<range>` (saved ones; no
+stack: the cluster's), `sparklines:<cluster>` and `source:<cluster>`. The hub asks for their state,
+which tells the poller that somebody looks; nothing here asks a source.
 """
 
 import json
@@ -22,6 +23,7 @@ from metrics import contexts
 from metrics.marks import marks_of
 from metrics.pictures import Subject, as_json
 from metrics.poller import POLLER
+from metrics.selectors import panels_seen_in
 from metrics.windows import is_range
 
 TAIL = 24  # points of each series that are pushed: who has missed more reads all of them
@@ -29,7 +31,8 @@ LONGEST = 400  # characters of a topic
 
 
 def announce() -> None:
-    fragments.add("metrics", Topic(_service, _is_service, lambda a: POLLER.state(_subject(a))))
+    fragments.add("metrics", Topic(_service, _is_charted, lambda a: POLLER.state(_subject(a))))
+    fragments.add("panels", Topic(_panels, _is_charted, lambda a: POLLER.state(_saved(a))))
     fragments.add("sparklines", Topic(_sparklines, _is_cluster, _state_of("sparklines")))
     fragments.add("source", Topic(_source, _is_cluster, _state_of("source")))
 
@@ -43,7 +46,7 @@ def _subject(argument: str) -> Subject:
     return Subject("service", cluster, service, span)
 
 
-def _is_service(argument: str) -> bool:
+def _is_charted(argument: str) -> bool:
     parts = argument.split(":")
     return len(parts) == 3 and is_range(parts[2]) and len(argument) < LONGEST
 
@@ -67,6 +70,22 @@ def _service(user: User, argument: str, touched: Changes) -> Fragments:
 
 def _of_operations(cluster: str, touched: list[Touched]) -> bool:
     return any(t.cluster == cluster and t.noun in ("operation", "reset") for t in touched)
+
+
+def _saved(argument: str) -> Subject:
+    cluster, stack, span = argument.split(":")
+    return Subject("panels", cluster, range=span, stack=stack)
+
+
+def _panels(user: User, argument: str, touched: Changes) -> Fragments:
+    """The newest points of a stack's saved panels, or of the cluster's own."""
+    if touched is not None:
+        return {}
+    subject = _saved(argument)
+    cluster = cluster_seen_by(user, subject.cluster)
+    panels_seen_in(user, cluster, subject.stack)
+    news = json.dumps(as_json(POLLER.look(subject), tail=TAIL), separators=(",", ":"))
+    return {"metrics-news": render_to_string("metrics/_news.html", {"news": news})}
 
 
 def _sparklines(user: User, name: str, touched: Changes) -> Fragments:

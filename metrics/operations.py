@@ -18,6 +18,7 @@ from live import changes
 from metrics.models import Source
 from metrics.registration import Chosen, NewSource
 from metrics.sources import source_of
+from metrics.starting import give_starting_panels
 
 
 def set_source(actor: Actor, cluster: Cluster, new: NewSource) -> Source:
@@ -44,6 +45,7 @@ def set_source(actor: Actor, cluster: Cluster, new: NewSource) -> Source:
     }
     with transaction.atomic():
         source, _ = Source.objects.update_or_create(cluster=cluster, defaults=fields)
+        give_starting_panels(cluster)
         _record(actor, cluster, {"metrics": new.address, "username": new.username})
     return source
 

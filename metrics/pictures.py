@@ -11,16 +11,21 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+from access.policy import Scope
 from clusters.models import Cluster
 from clusters.models import Service as ServiceRow
 from metrics import panels
 from metrics.cache import CACHE
 from metrics.detection import learned
+from metrics.explanations import explain
+from metrics.labels import label_of, split
 from metrics.mapping import Service
-from metrics.models import Source
+from metrics.models import SavedPanel, Source
 from metrics.panels import Bounds, Line, Panel, Query
-from metrics.ports import Answer, Metrics, MetricsAway, MetricsError, Series, Value
+from metrics.ports import MOST_SERIES, Answer, Metrics, MetricsAway, MetricsError, Series, Value
+from metrics.selectors import panels_of
 from metrics.sources import cache_key, metrics_for, note_answer, note_silence, source_of
+from metrics.syntax import read
 from metrics.windows import MINUTE, Window, is_fixed, window
 
 log = logging.getLogger(__name__)
@@ -30,16 +35,18 @@ SHORTEST, LONGEST = 5.0, 60.0  # seconds between two looks at what moves
 ANYTHING = "vector(1)"  # costs Prometheus nothing
 UNKNOWN_INTERVAL = 60  # seconds between two scrapes, until they are known: Prometheus' default
 MOST_ALERTS = 50
+MOST_DRAWN = 20  # series of a saved panel
 
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What can be looked at: a service's charts of a range, a cluster's sparklines or source."""
+    """What can be looked at: a service's charts, saved panels, a cluster's sparklines or source."""
 
-    kind: str  # service, sparklines, source
+    kind: str  # service, panels, sparklines, source
     cluster: str
     service: str = ""
     range: str = ""
+    stack: str = ""  # whose panels; "": the cluster's
 
 
 @dataclass(frozen=True, slots=True)
@@ -161,8 +168,8 @@ def bounds_of(row: ServiceRow) -> Bounds:
 Ask = Callable[[str], Answer]
 
 
-def _asking(metrics: Metrics, source: Source, here: Window) -> Ask:
-    return lambda query: CACHE.range(metrics, cache_key(source), query, here)
+def _asking(metrics: Metrics, source: Source, here: Window, most: int = MOST_SERIES) -> Ask:
+    return lambda query: CACHE.range(metrics, cache_key(source), query, here, most)
 
 
 def _chart(panel: Panel, here: Window, ask: Ask) -> Chart:
@@ -232,6 +239,41 @@ def _spans(times: Sequence[float], step: int) -> Iterable[tuple[float, float]]:
         yield first, last
 
 
+# --- Saved panels --------------------------------------------------------------------------------
+
+
+def _draw_panels(cluster: Cluster, source: Source, metrics: Metrics, subject: Subject) -> Picture:
+    here = window(subject.range, time.time())
+    ask = _asking(metrics, source, here, MOST_DRAWN)
+    rows = panels_of(Scope(cluster.name, subject.stack))
+    charts = tuple(_saved_chart(row, here, ask) for row in rows)
+    again = LONGEST if is_fixed(subject.range) else min(max(SHORTEST, here.step), LONGEST)
+    return Picture("ok", here, charts, again=again)
+
+
+def _saved_chart(row: SavedPanel, here: Window, ask: Ask) -> Chart:
+    """`needs` are the series that its query names, for those who have none of them."""
+    lines = (("Critical", row.critical), ("Warning", row.warning))
+    chart = Chart(
+        f"panel-{row.pk}",
+        row.title,
+        row.unit,
+        (),
+        tuple(Line(label, value) for label, value in lines if value is not None),
+        " and ".join(dict.fromkeys(map(str, read(row.query).selectors))) or row.query,
+    )
+    try:
+        answer = ask(row.query)
+    except MetricsAway:
+        raise
+    except MetricsError as failure:
+        found = explain(row.query, failure)
+        return replace(chart, error=f"{found.words} {found.said}".strip())
+    common, _ = split(answer.series)
+    drawn = tuple(Drawn(label_of(one, common, row.title), on(one, here)) for one in answer.series)
+    return replace(chart, series=drawn, warnings=answer.warnings)
+
+
 # --- Sparklines, and the source itself -----------------------------------------------------------
 
 
@@ -257,6 +299,7 @@ def _draw_source(cluster: Cluster, source: Source, metrics: Metrics, subject: Su
 
 _DRAWING: dict[str, Callable[[Cluster, Source, Metrics, Subject], Picture]] = {
     "service": _draw_service,
+    "panels": _draw_panels,
     "sparklines": _draw_sparklines,
     "source": _draw_source,
 }

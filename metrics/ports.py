@@ -63,6 +63,14 @@ class Metrics(Protocol):
     def range(self, query: str, start: datetime, end: datetime, step: int) -> Answer:
         """Each series from `start` to `end`, both included, every `step` seconds."""
 
+    def values(
+        self, label: str, start: datetime, end: datetime, selector: str = ""
+    ) -> tuple[str, ...]:
+        """What the label says in the selector's series, or in all of them; sorted."""
+
+    def labels(self, start: datetime, end: datetime, selector: str) -> tuple[str, ...]:
+        """The names of the labels that the selector's series have; sorted."""
+
 
 @dataclass(frozen=True, slots=True)
 class Access:

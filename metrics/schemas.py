@@ -107,3 +107,16 @@ class SourceShape(Schema):
     scrape_interval: int = Field(description="Seconds; 0 while it is not known.")
     mapping: MappingShape = Field(description="The names in use.")
     chosen: list[str] = Field(description="Those of them that were set by hand.")
+
+
+class PanelShape(Schema):
+    id: int
+    stack: str = Field(description="Whose panel it is; empty: the cluster's.")
+    title: str
+    query: str = Field(description="PromQL.")
+    unit: str = Field(description="none, percent, bytes, seconds or per-second.")
+    warning: float | None = Field(description="A line to compare with, in the unit.")
+    critical: float | None
+    position: int = Field(description="Panels are shown in its order, within their stack.")
+    given: str = Field(description="Which of the panels from the start it is; empty: none of them.")
+    changed_at: datetime

@@ -14,6 +14,7 @@ from clusters.models import Cluster
 from metrics.adapters.prometheus import Prometheus
 from metrics.models import Source
 from metrics.ports import Access, Metrics, MetricsAway
+from metrics.starting import give_starting_panels
 
 # By process as well: sockets must not be used across a fork.
 _clients: dict[int, tuple[tuple[int, Access], Prometheus]] = {}
@@ -32,9 +33,11 @@ def source_of(cluster: Cluster) -> Source | None:
         found.delete()
     if not address:
         return None
-    made, _ = Source.objects.get_or_create(
+    made, created = Source.objects.get_or_create(
         cluster=cluster, defaults={"address": address, "from_environment": True}
     )
+    if created:
+        give_starting_panels(cluster)
     return made
 
 

@@ -73,6 +73,15 @@ class Prometheus:
         params = {"timeout": f"{self._access.timeout:g}s"}
         return self._answer(self._client.custom_query_range(query, start, end, str(step), params))
 
+    def values(
+        self, label: str, start: datetime, end: datetime, selector: str = ""
+    ) -> tuple[str, ...]:
+        params = _within(start, end, selector)
+        return tuple(map(str, self._client.get_label_values(label, params)))
+
+    def labels(self, start: datetime, end: datetime, selector: str) -> tuple[str, ...]:
+        return tuple(map(str, self._client.get_label_names(_within(start, end, selector))))
+
     def close(self) -> None:
         self._client.close()
 
@@ -84,6 +93,12 @@ class Prometheus:
                 f" ({MOST_SERIES:,}): narrow the query, or aggregate it."
             )
         return Answer(series, self._session.warnings)
+
+
+def _within(start: datetime, end: datetime, selector: str) -> dict[str, Any]:
+    """Prometheus looks at whole blocks: what is just outside may be told, too."""
+    span = {"start": f"{start.timestamp():.3f}", "end": f"{end.timestamp():.3f}"}
+    return {**span, "match[]": selector} if selector else span
 
 
 # --- What comes back -----------------------------------------------------------------------------

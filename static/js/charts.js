@@ -15,6 +15,16 @@ const root = document.getElementById("charts");
 
 const style = (name) => getComputedStyle(document.documentElement).getPropertyValue(name).trim();
 const colour = (number) => style(COLOURS[number % COLOURS.length]);
+// Colours come again with other dashes: 36 series can be told apart.
+const dash = (number) => (number + Math.floor(number / COLOURS.length)) % DASHES.length;
+
+// The piece of line that stands for a series, beside its name.
+export function sampleOf(sample, number) {
+  sample.style.borderTopColor = `var(${COLOURS[number % COLOURS.length]})`;
+  sample.style.borderTopStyle = ["solid", "dashed", "dotted"][dash(number) % 3];
+  sample.setAttribute("aria-hidden", "true");
+  return sample;
+}
 
 function element(tag, of = {}, ...children) {
   const made = document.createElement(tag);
@@ -55,7 +65,7 @@ function moment(seconds) {
 
 // --- One chart -----------------------------------------------------------------------------------
 
-class Chart {
+export class Chart {
   constructor(page, data) {
     this.page = page;
     this.name = data.name;
@@ -112,7 +122,7 @@ class Chart {
     const { unit } = this.data;
     const options = {
       width: this.width(),
-      height: HEIGHT,
+      height: this.page.height ?? HEIGHT,
       padding: [18, 8, 0, 0],
       legend: { show: false },
       cursor: { sync: { key: "charts" }, drag: { x: true, y: false, setScale: false }, points: { size: 6 } },
@@ -124,7 +134,7 @@ class Chart {
         { ...axis, size: 28, values: (_, splits, __, ___, increment) => splits.map((at) => tick(at, increment)) },
         { ...axis, size: 62, values: (_, splits) => splits.map((value) => said(unit, value)), ...(unit === "bytes" ? { incrs: [...Array(46).keys()].map((power) => 2 ** power) } : {}), ...(unit === "count" ? { incrs: [1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 5000, 10_000, 100_000, 1_000_000] } : {}) },
       ],
-      series: [{}, ...this.data.series.map((one, number) => ({ label: one.label, stroke: () => colour(number), dash: DASHES[number % DASHES.length], width: 1.5, spanGaps: false, points: { show: false } }))],
+      series: [{}, ...this.data.series.map((one, number) => ({ label: one.label, stroke: () => colour(number), dash: DASHES[dash(number)], width: 1.5, spanGaps: false, points: { show: false } }))],
       hooks: {
         setCursor: [(chart) => this.fillLegend(chart.cursor.idx)],
         setSelect: [(chart) => this.selected(chart)],
@@ -151,12 +161,13 @@ class Chart {
   heights() {
     const lines = this.linesDrawn().map((line) => line.value);
     const highest = Math.max(this.highest(), ...lines);
-    return [0, highest > 0 ? highest * 1.08 : 1];
+    const lowest = Math.min(0, ...this.data.series.flatMap((one) => one.values.filter((value) => value !== null)));
+    return [lowest * 1.08, highest > 0 ? highest * 1.08 : lowest < 0 ? 0 : 1];
   }
 
   resize() {
     if (!this.chart || this.plot.hidden || this.chart.width === this.width()) return;
-    this.chart.setSize({ width: this.width(), height: HEIGHT });
+    this.chart.setSize({ width: this.width(), height: this.page.height ?? HEIGHT });
     this.placeMarks();
   }
 
@@ -231,9 +242,7 @@ class Chart {
   fillLegend(index) {
     const { unit, series, lines } = this.data;
     const items = series.map((one, number) => {
-      const sample = element("span", { class: "chart-sample", "aria-hidden": "true" });
-      sample.style.borderTopColor = `var(${COLOURS[number % COLOURS.length]})`;
-      sample.style.borderTopStyle = ["solid", "dashed", "dotted"][number % 3];
+      const sample = sampleOf(element("span", { class: "chart-sample" }), number);
       const value = index === null || index === undefined ? newest(one.values) : one.values[index];
       return element("li", {}, sample, `${one.label} `, element("strong", { class: "num", text: said(unit, value) }));
     });
@@ -457,9 +466,10 @@ class Page {
     const link = root.dataset.mapping ? [" ", element("a", { href: root.dataset.mapping, text: "Set the names that the panel looks for" })] : [];
     const looked = charts.map((chart) => element("li", {}, `${chart.title}: `, element("code", { text: chart.needs })));
     const list = element("ul", { class: "plain" }, ...looked);
-    if (drawn) return element("details", { class: "charts-missing" }, element("summary", { text: `Nothing was found for ${charts.map((chart) => chart.title.toLowerCase()).join(", ")}` }), list, element("p", {}, ...link));
-    const words = charts.length ? "Prometheus answers, but has none of these in this range:" : "Prometheus answers, but has no series that is labelled with the names of this cluster's services.";
-    return element("div", { class: "charts-missing empty-state" }, icon("chart-line"), element("h2", { text: "No series of this service was found" }), element("p", { text: words }), list, element("p", {}, ...link));
+    const none = root.dataset.none ? `${root.dataset.none}: ` : "Nothing was found for ";
+    if (drawn) return element("details", { class: "charts-missing" }, element("summary", { text: `${none}${charts.map((chart) => (root.dataset.none ? chart.title : chart.title.toLowerCase())).join(", ")}` }), list, element("p", {}, ...link));
+    const words = root.dataset.noneWords ?? (charts.length ? "Prometheus answers, but has none of these in this range:" : "Prometheus answers, but has no series that is labelled with the names of this cluster's services.");
+    return element("div", { class: "charts-missing empty-state" }, icon("chart-line"), element("h2", { text: root.dataset.none ?? "No series of this service was found" }), element("p", { text: words }), list, element("p", {}, ...link));
   }
 
   // Above the charts: what is wrong, since when. What is shown stays, and says by that how old it is.

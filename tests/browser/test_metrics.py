@@ -208,7 +208,7 @@ def test_the_table_has_a_line_for_each_service_that_is_measured(person: Person) 
 
 
 def test_the_source_tells_what_it_found_and_is_set_by_hand(person: Person) -> None:
-    page = person.open("/clusters/simulated/metrics/").page
+    page = person.open("/clusters/simulated/metrics/source/").page
     expect(page.locator("#source-state")).to_contain_text("Answers", timeout=PATIENCE)
     expect(page.locator("#source-state")).to_contain_text("container_cpu_usage_seconds_total")
     page.get_by_role("link", name="Set names…").click()
@@ -221,7 +221,7 @@ def test_the_source_tells_what_it_found_and_is_set_by_hand(person: Person) -> No
 
 
 @pytest.mark.parametrize(
-    "path", [WEB, f"{SERVICES}sutazai_jaeger/metrics/", "/clusters/simulated/metrics/",
+    "path", [WEB, f"{SERVICES}sutazai_jaeger/metrics/", "/clusters/simulated/metrics/source/",
              "/clusters/simulated/metrics/mapping/", SERVICES],
 )  # fmt: skip
 def test_it_is_accessible_in_both_themes_and_widths(person: Person, path: str) -> None:
@@ -245,7 +245,7 @@ def test_the_page_keeps_to_its_policy(browser: Browser, panel: Panel) -> None:
     said: list[str] = []
     somebody.page.on("console", lambda message: said.append(f"{message.type}: {message.text}"))
     somebody.page.on("pageerror", lambda error: said.append(f"error: {error}"))
-    for path in (WEB, f"{WEB}?range=30d", SERVICES, "/clusters/simulated/metrics/"):
+    for path in (WEB, f"{WEB}?range=30d", SERVICES, "/clusters/simulated/metrics/source/"):
         somebody.open(path)
         somebody.page.wait_for_timeout(1500)
     somebody.context.close()

@@ -230,6 +230,10 @@ MATRIX: dict[tuple[str, str], tuple[Any, tuple[int, int, int, int]]] = {
     ),
     ("PUT", "/clusters/local/metrics/mapping"): ({"cpu": "cpu"}, (403, 403, 404, 401)),
     ("DELETE", "/clusters/local/metrics/source"): (None, (403, 403, 404, 401)),
+    ("GET", "/clusters/local/panels"): (None, READ),
+    ("POST", "/clusters/local/panels"): ({"title": "t", "query": "up"}, (403, 201, 201, 401)),
+    ("PATCH", "/clusters/local/panels/0"): ({"title": "t"}, (403, 404, 404, 401)),
+    ("DELETE", "/clusters/local/panels/0"): (None, (403, 404, 404, 401)),
     # Whoever sees no secret finds none; a token has no proof of who its owner is.
     ("GET", "/clusters/local/secrets"): (None, (404, 200, 200, 401)),
     ("POST", "/clusters/local/secrets"): (VALUE | {"name": "n"}, (404, 403, 403, 401)),
@@ -275,6 +279,14 @@ MATRIX: dict[tuple[str, str], tuple[Any, tuple[int, int, int, int]]] = {
     ("GET", "/access/protections"): (None, ADMINS),
     ("POST", "/access/protections"): ({"cluster": "local"}, BY_HAND),
     ("DELETE", "/access/protections/0"): (None, BY_HAND),
+    ("GET", "/access/emergencies"): (None, READ),
+    ("POST", "/access/emergencies"): ({"reason": "All is down."}, BY_HAND),
+    ("GET", "/access/emergencies/0"): (None, (404, 404, 404, 401)),
+    ("POST", "/access/emergencies/0/end"): (None, (404, 404, 404, 401)),
+    ("POST", "/access/emergencies/0/review"): (
+        {"review": "It was needed."},
+        (404, 404, 404, 401),
+    ),
 }
 
 
@@ -319,6 +331,8 @@ def _template(path: str) -> str:
         ("/members/{user}", "/members/kim"),
         ("/groups/{name}", "/groups/ops"),
         ("/protections/{protection}", "/protections/0"),
+        ("/emergencies/{emergency}", "/emergencies/0"),
+        ("/panels/{panel}", "/panels/0"),
     ):
         path = path.replace(value, name)
     return f"/api/v1{path}"

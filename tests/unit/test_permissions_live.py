@@ -44,6 +44,7 @@ def topics(place: str) -> list[str]:
         "overview", "operations", "tray", "alarms", f"services:{cluster}", f"cluster:{cluster}",
         f"freshness:{cluster}", f"service:{cluster}:{service.engine_id}",
         f"operation:{operation.pk}", f"metrics:{cluster}:{name}:1h", f"sparklines:{cluster}",
+        f"panels:{cluster}:{SCOPES[place].stack}:1h", f"panels:{cluster}::1h",
         f"source:{cluster}",
     ]  # fmt: skip
     found += ["emergencies", f"emergency:{ARGUMENTS['emergency'][place]}"]

@@ -24,7 +24,9 @@ from clusters.adapters.docker_engine import DockerEngine
 from clusters.adapters.docker_streams import DockerStreams
 from clusters.models import KeptSecret, Operation
 from clusters.ports import EngineUnreachable
-from metrics.models import Source
+from metrics.adapters.prometheus import Prometheus
+from metrics.models import SavedPanel, Source
+from metrics.ports import MetricsAway
 from tests.unit.entry_points import WITHOUT, EntryPoint, all_of_them
 from tests.unit.panel import (
     browser_of,
@@ -114,6 +116,8 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
     "grant": _numbered(411001),
     "protection": _numbered(422001),
     "emergency": _numbered(433001),
+    "stack": {HERE: "shop", OTHER_STACK: "blog", OTHER_CLUSTER: "shop", NOWHERE: "ghost"},
+    "panel": _numbered(477001),
     "people/name": {HERE: "kim", NOWHERE: "ghost"},
     "users/name": {HERE: "kim", NOWHERE: "ghost"},
     "members/user": {HERE: "kim", NOWHERE: "ghost"},
@@ -124,7 +128,7 @@ ARGUMENTS: dict[str, dict[str, Any]] = {
 }
 IN_A_STACK = {  # arguments of what has a stack, or is of one
     "service", "task", "operation", "secrets/name", "secrets/secret", "kept-secrets/name",
-    "configs/name", "configs/config", "groups/name", "grant", "protection", "emergency",
+    "configs/name", "configs/config", "groups/name", "grant", "protection", "emergency", "stack",
 }  # fmt: skip
 ONES_OWN = {"token", "session", "pk"}  # arguments of what belongs to one person
 # The body that each operation of the API takes, by the end of its address. A function is given the
@@ -141,6 +145,8 @@ BODIES: dict[str, Any] = {
     "POST …/secrets": lambda scope: {"name": "new", "value": "x", "stack": scope.stack},
     "POST …/configs": lambda scope: {"name": "new", "value": "x", "stack": scope.stack},
     "POST …/rotate": {"value": "another"},
+    "POST …/panels": {"title": "new", "query": "up"},
+    "PATCH …/panels/{panel}": {"title": "other"},
     "PUT …/metrics/source": {"address": "http://192.0.2.1:9090"},
     "PUT …/metrics/mapping": {"cpu": "cpu_seconds_total"},
     "POST /api/v1/access/tokens": {"name": "t"},
@@ -175,6 +181,9 @@ FIELDS: dict[str, dict[str, str]] = {
     "clusters:config-create": {"name": "new", "value": "x", **NO_LABELS},
     "clusters:config-rotate": {"step": "preview", "value": "x"},
     "clusters:config-remove": {"name": "wren-settings"},
+    "metrics:panel-new": {"title": "new", "query": "up", "unit": "none"},
+    "metrics:panel-edit": {"title": "other", "query": "up", "unit": "none"},
+    "metrics:panel-move": {"by": "1"},
     "metrics:source": {"address": "http://192.0.2.1:9090"},
     "metrics:mapping": {"cpu": "cpu_seconds_total"},
     "access:person-new": {"username": "new"},
@@ -232,7 +241,12 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     async def unreachable_stream(*args: Any, **kwargs: Any) -> Any:
         unreachable(*args)
 
+    def no_source(*args: Any, **kwargs: Any) -> Any:
+        raise MetricsAway("No source is here.")
+
     monkeypatch.setattr(DockerEngine, "_client", unreachable)
+    for question in ("instant", "range", "values", "labels"):
+        monkeypatch.setattr(Prometheus, question, no_source)
     monkeypatch.setattr(DockerStreams, "_open", unreachable_stream)
     return tried
 
@@ -247,6 +261,10 @@ def world(db: None) -> None:
     for place, scope in SCOPES.items():
         cluster = clusters[scope.cluster]
         service = make_service(cluster, ARGUMENTS["service"][place], stack=scope.stack)
+        SavedPanel.objects.create(
+            pk=ARGUMENTS["panel"][place], cluster=cluster, stack=scope.stack, title=f"P {place}",
+            query=f"{service.name}_total",
+        )  # fmt: skip
         make_secret(cluster, ARGUMENTS["secrets/name"][place], stack=scope.stack)
         make_config(cluster, ARGUMENTS["configs/name"][place], stack=scope.stack)
         KeptSecret.objects.create(

@@ -38,7 +38,7 @@ MOST_NAMES = 200  # services that one page of the table shows
 @needs(Action.SERVICE_VIEW)
 def service(request: HttpRequest, cluster: str, service: str) -> HttpResponse:
     actor, found = find_service(request, cluster, service)
-    span = _range_of(request)
+    span = range_of(request)
     POLLER.look(Subject("service", found.cluster.name, found.name, span))  # before its script asks
     context = {
         **clusters_contexts.service_head(actor.user, found),
@@ -51,7 +51,7 @@ def service(request: HttpRequest, cluster: str, service: str) -> HttpResponse:
     return render(request, "metrics/service_metrics.html", context)
 
 
-def _range_of(request: HttpRequest) -> str:
+def range_of(request: HttpRequest) -> str:
     asked = request.GET.get("range", "")
     return asked if is_range(asked) else DEFAULT
 
@@ -61,9 +61,9 @@ def _range_of(request: HttpRequest) -> str:
 def data(request: HttpRequest, cluster: str, service: str) -> JsonResponse:
     """What is known now; {"state": "loading"} before the first picture."""
     actor, found = find_service(request, cluster, service)
-    picture = POLLER.look(Subject("service", found.cluster.name, found.name, _range_of(request)))
+    picture = POLLER.look(Subject("service", found.cluster.name, found.name, range_of(request)))
     marks = marks_of(actor.user, found, picture.window if picture else None)
-    return _json(as_json(picture, marks))
+    return json_answer(as_json(picture, marks))
 
 
 @require_safe
@@ -74,7 +74,7 @@ def sparklines(request: HttpRequest, cluster: str) -> JsonResponse:
     picture = POLLER.look(Subject("sparklines", found.name))
     source = source_of(found)
     if picture is None or source is None:
-        return _json({"state": "loading" if source else "none"})
+        return json_answer({"state": "loading" if source else "none"})
     names = request.GET.getlist("service")[:MOST_NAMES]
     seen = services_seen_by(actor.user, found).filter(name__in=names)
     naming = source.mapping.containers
@@ -87,10 +87,10 @@ def sparklines(request: HttpRequest, cluster: str) -> JsonResponse:
         }
         for chart in picture.charts
     }
-    return _json({"state": picture.state, "series": drawn})
+    return json_answer({"state": picture.state, "series": drawn})
 
 
-def _json(content: dict[str, Any]) -> JsonResponse:
+def json_answer(content: dict[str, Any]) -> JsonResponse:
     response = JsonResponse(content)
     response["Cache-Control"] = "no-store"  # what one may see is nobody else's to keep
     return response
