@@ -13,6 +13,7 @@ from django.db import close_old_connections, transaction
 from django.urls import set_urlconf
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
+from schemathesis.checks import not_a_server_error
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from access.policy import Role
@@ -26,6 +27,7 @@ EXAMPLES = 15  # of each operation, valid and invalid ones
 OPERATION = "00000000-0000-4000-8000-000000000001"
 # What a document cannot say: that 3.0 is no count, which words stand in the same panel together, or
 # that nothing would change. Those requests are refused with 422, which the other checks judge.
+NO_ENGINE = "urn:pilothouse:problem:engine"  # none answers here, and the panel says so
 BEYOND = [positive_data_acceptance]
 KNOWN = {"cluster": "local", "service": "web", "operation": OPERATION}
 
@@ -89,7 +91,10 @@ def test_the_document_is_kept(path: str, method: str, headers: dict[str, str]) -
     )
     def keep(case: Any) -> None:
         with transaction.atomic():  # each example meets the same panel
-            case.call_and_validate(headers=headers, excluded_checks=BEYOND)
+            answer = case.call(headers=headers)
+            away = answer.status_code == 503 and answer.json()["type"] == NO_ENGINE
+            passed_by = [*BEYOND, not_a_server_error] if away else BEYOND
+            case.validate_response(answer, excluded_checks=passed_by)
             transaction.set_rollback(True)
 
     keep()
