@@ -142,13 +142,12 @@ class Engine:
         found = self.sandbox.processes("dockerd")
         return min(found, key=lambda process: process.started, default=None)
 
-    def _signal(self, number: signal.Signals) -> list[ProcessId]:
+    def _signal(self, number: signal.Signals) -> None:
         found = self.sandbox.processes("dockerd") + self.sandbox.processes("containerd")
         if not found:
             raise EngineFailed(f"dockerd on {self.hostname} is not running")
         for process in found:
             process.signal(number)
-        return found
 
     def freeze(self) -> None:
         """Stop dockerd's clock: connections are accepted by the kernel and never answered."""
@@ -167,8 +166,9 @@ class Engine:
 
     def kill(self) -> None:
         """SIGKILL dockerd and its containerd; the containers run on. `start` brings it back."""
-        found = self._signal(signal.SIGKILL)
-        wait_until(lambda: not any(p.alive() for p in found), "dockerd is dead", 10)
+        self._signal(signal.SIGKILL)
+        names = ("dockerd", "containerd")
+        wait_until(lambda: not any(map(self.sandbox.processes, names)), "dockerd is dead", 10)
 
     def stop(self) -> None:
         """SIGTERM to dockerd, which stops its containers first."""

@@ -111,8 +111,12 @@ class Sandbox:
         return (self.directory / name).open("ab")
 
     def processes(self, name: str) -> list[ProcessId]:
-        """The running programs of this name, but for those in containers."""
-        return [ProcessId.of(pid) for pid in self.group.own() if name_of(pid) == name]
+        """The running programs of this name, but for those in containers.
+
+        One that has died keeps its name until somebody has taken note of its end.
+        """
+        named = [ProcessId.of(pid) for pid in self.group.own() if name_of(pid) == name]
+        return [process for process in named if process.alive()]
 
     def kill(self) -> None:
         """End every process inside at once, as when a machine loses power."""
