@@ -94,7 +94,7 @@ def test_the_document_is_kept(path: str, method: str, headers: dict[str, str]) -
             answer = case.call(headers=headers)
             away = answer.status_code == 503 and answer.json()["type"] == NO_ENGINE
             passed_by = [*BEYOND, not_a_server_error] if away else BEYOND
-            case.validate_response(answer, excluded_checks=passed_by)
+            case.validate_response(answer, headers=headers, excluded_checks=passed_by)
             transaction.set_rollback(True)
 
     keep()
