@@ -120,6 +120,18 @@ class Hub:
                 self._all_behind(True)
                 await asyncio.sleep(AGAIN)
                 self._wake.set()
+            except Exception:  # noqa: BLE001 - a fault of ours must not end everybody's live path
+                log.exception("The live path failed; every page is read anew")
+                self._start_anew(newcomers)
+                await asyncio.sleep(AGAIN)
+                self._wake.set()
+
+    def _start_anew(self, newcomers: list[Viewer]) -> None:
+        """Nobody knows what was shown to whom: all of them read their page."""
+        self._shown.clear()
+        for viewer in newcomers:
+            viewer.caught_up = True
+        self._reload(list(self._viewers), self._sequence)
 
     def _some_newcomers(self) -> list[Viewer]:
         """Of each person the first, and those that are shown the same.
@@ -221,7 +233,7 @@ class Hub:
         Of several commits at once nothing is known: between them an element may have been another,
         and a page may have been read just then.
         """
-        shown = self._shown[key]
+        shown = self._shown.setdefault(key, {})  # a tick may have dropped it meanwhile
         if len(shown) > MOST_SHOWN:
             shown.clear()
         one_commit = len({t.at for t in touched}) == 1

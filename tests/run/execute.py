@@ -1,4 +1,4 @@
-"""Running stages: each with a PostgreSQL of its own, two that wait for other things at a time."""
+"""Running stages: each with a PostgreSQL of its own, some that wait for other things at once."""
 
 import os
 import subprocess
@@ -17,7 +17,7 @@ from tests.run.stages import ROOT, Stage, Suite, Tool
 from tests.servers.postgresql import embedded_postgresql, packaged_postgresql, packaged_programs
 
 TOOL_TIMEOUT, SUITE_TIMEOUT = 600, 3600  # seconds
-AT_ONCE = 2  # suites: most of them wait for a Swarm or for a browser
+AT_ONCE = 3  # suites, on two processors: most of them wait for a Swarm or for a browser
 
 
 def execute_all(stages: list[Stage]) -> dict[str, Outcome]:

@@ -81,7 +81,8 @@ def stages() -> tuple[Stage, ...]:
              PRODUCTION),
         Suite("integration", ("tests/integration",), packaged=True),
         Suite("unit", ("tests/unit",)),
-        Suite("browser", ("tests/browser",)),
+        Suite("looking", ("tests/browser/looking",)),
+        Suite("doing", ("tests/browser/doing",)),
         Suite("contract", ("tests/contract", "tests/simulator", "tests/metrics")),
         Suite("engine-28", ("tests/contract", "tests/integration/test_lossless.py"),
               newer_engine=28),
@@ -93,9 +94,9 @@ def stages() -> tuple[Stage, ...]:
 def unclaimed_folders(root: Path = ROOT) -> list[str]:
     """Folders with tests that no stage runs."""
     claimed = {folder for stage in stages() if isinstance(stage, Suite) for folder in stage.folders}
-    found = {
-        str(folder.relative_to(root))
-        for folder in (root / "tests").iterdir()
-        if folder.is_dir() and any(folder.rglob("test_*.py"))
-    }
-    return sorted(found - claimed)
+    found = {file.parent.relative_to(root) for file in (root / "tests").rglob("test_*.py")}
+    return sorted(str(folder) for folder in found if not claimed & _and_above(folder))
+
+
+def _and_above(folder: Path) -> set[str]:
+    return {str(folder), *map(str, folder.parents)}

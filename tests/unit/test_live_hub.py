@@ -212,6 +212,42 @@ def test_after_several_commits_at_once_all_is_shown(shown: Shown) -> None:
     assert viewer.pending.fragments == {"totals": "7"}
 
 
+def test_a_tick_in_between_drops_nothing_but_what_is_known(shown: Shown) -> None:
+    """It ended the live path of everybody, once."""
+    viewer = shown.viewer()
+
+    def render(user: Any, topic: str, touched: Any) -> dict[str, str]:
+        shown._hub._shown.clear()
+        return {"row": "1"}
+
+    shown._hub._hooks = Hooks(render, lambda viewers: {}, lambda topics: {})
+    shown.commit(1)
+    assert viewer.pending.fragments == {"row": "1"}
+
+
+def test_a_fault_of_ours_ends_nobodys_live_path(
+    shown: Shown, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    viewer, hub_ = shown.viewer(), shown._hub
+    faults = [RuntimeError("a fault")]
+
+    async def deliver() -> None:
+        if faults:
+            raise faults.pop()
+        hub_._tasks[0].cancel()
+
+    async def pumped() -> None:
+        hub_._tasks = [asyncio.create_task(hub_._pump())]
+        hub_._wake.set()
+        await asyncio.wait(hub_._tasks, timeout=10)
+
+    monkeypatch.setattr(hub_, "_deliver", deliver)
+    monkeypatch.setattr(hub, "AGAIN", 0.01)
+    asyncio.run(pumped())
+    assert viewer.reload
+    assert faults == []
+
+
 @pytest.mark.parametrize("when", ["there", "away"])
 def test_more_changes_than_are_worth_telling_are_read_anew(shown: Shown, when: str) -> None:
     """The watcher wrote them as one, which says only of which cluster they are."""

@@ -1,20 +1,20 @@
 """Rules of every page in a real browser, on a simulated Swarm: reachable, readable, and honest."""
 
 import re
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.operating import PASSWORD, PATIENCE, Person
+from tests.browser.axe import AXE, violations
+from tests.browser.operating import PATIENCE, Person
+from tests.browser.simulated import panel, person
 from tests.supervisor.panel import Panel
 
 pytestmark = pytest.mark.browser
 
-AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
+__all__ = ["panel", "person"]
 SERVICES = "/clusters/simulated/services/"
 WEB = f"{SERVICES}shop_web/"
 SECRETS = "/clusters/simulated/secrets/"
@@ -75,28 +75,6 @@ PAGES = [
 ]
 
 
-@pytest.fixture(scope="module")
-def panel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Panel]:
-    running = Panel(tmp_path_factory.mktemp("panel") / "var", PILOTHOUSE_ADMIN_PASSWORD=PASSWORD)
-    try:
-        yield running.until_up()
-    finally:
-        running.stop()
-
-
-@pytest.fixture
-def person(browser: Browser, panel: Panel) -> Iterator[Person]:
-    # axe is put into the page by hand, which the page's own policy would not let through.
-    somebody = Person(browser, panel, bypass_csp=True)
-    yield somebody
-    somebody.context.close()
-
-
-def violations(person: Person) -> list[str]:
-    found: Any = person.page.evaluate("rules => axe.run(document, {runOnly: rules})", RULES)
-    return [f"{v['id']}: {v['nodes'][0]['html'][:200]}" for v in found["violations"]]
-
-
 @pytest.mark.parametrize("path", PAGES)
 def test_a_page_is_accessible_in_both_themes_and_widths(person: Person, path: str) -> None:
     page = person.page
@@ -106,7 +84,7 @@ def test_a_page_is_accessible_in_both_themes_and_widths(person: Person, path: st
         page.emulate_media(color_scheme=theme, reduced_motion="reduce")
         for width in (1440, 390):
             page.set_viewport_size({"width": width, "height": 900})
-            assert violations(person) == [], (theme, width)
+            assert violations(person.page) == [], (theme, width)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, (theme, width)
 
 
@@ -149,7 +127,7 @@ def test_an_accessible_dialog_opens_and_gives_the_focus_back(person: Person) -> 
     page.evaluate(AXE)
     person.act("Scale")
     expect(page.get_by_label("Replicas")).to_be_focused()
-    assert violations(person) == []
+    assert violations(person.page) == []
     page.keyboard.press("Escape")
     expect(page.get_by_role("link", name="Scale", exact=True)).to_be_focused()
 

@@ -5,8 +5,9 @@ import re
 import pytest
 from playwright.sync_api import Page, expect
 
+from tests.browser.axe import AXE, violations
 from tests.browser.operating import PATIENCE, Person
-from tests.browser.test_pages import AXE, panel, person, violations
+from tests.browser.simulated import panel, person
 
 pytestmark = pytest.mark.browser
 __all__ = ["panel", "person"]
@@ -51,7 +52,7 @@ def test_open_entries_are_accessible(person: Person) -> None:
     page = person.open("/audit/").page
     page.evaluate(AXE)
     page.locator(".audit-entry summary").first.click()
-    assert violations(person) == []
+    assert violations(person.page) == []
 
 
 def test_an_export_is_a_file(person: Person) -> None:

@@ -8,9 +8,9 @@ from urllib.parse import quote
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
+from tests.browser.axe import AXE, violations
+from tests.browser.charted import Source, panel, person, source
 from tests.browser.operating import PATIENCE, Person
-from tests.browser.test_metrics import Source, panel, person, source
-from tests.browser.test_pages import AXE, violations
 from tests.supervisor.panel import Panel
 
 __all__ = ["panel", "person", "source"]
@@ -148,7 +148,7 @@ def shown(person: Person, name: str) -> None:
         for width in (1440, 390):
             page.set_viewport_size({"width": width, "height": 900})
             page.wait_for_timeout(150)
-            assert violations(person) == [], (theme, width)
+            assert violations(person.page) == [], (theme, width)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, (theme, width)
             shots = Path(os.environ.get("PILOTHOUSE_SHOTS", ""))
             if shots.name:

@@ -3,79 +3,20 @@
 import os
 import re
 import time
-import urllib.request
-from collections.abc import Iterator
-from contextlib import ExitStack
 from pathlib import Path
 
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.operating import PASSWORD, PATIENCE, Person
-from tests.browser.test_pages import AXE, violations
-from tests.servers.fixtures import require
-from tests.servers.history import Told, history
-from tests.servers.prometheus import Server, missing_prometheus, packaged_prometheus
+from tests.browser.axe import AXE, violations
+from tests.browser.charted import Source, panel, person, source
+from tests.browser.operating import PATIENCE, Person
 from tests.supervisor.panel import Panel
 
 pytestmark = pytest.mark.browser
 SERVICES = "/clusters/simulated/services/"
 WEB = f"{SERVICES}shop_web/metrics/"
-NOW = int(time.time()) // 60 * 60
-
-
-class Source:
-    """A Prometheus with three hours of history, which can be stopped."""
-
-    def __init__(self, server: Server) -> None:
-        self.server, self._running = server, ExitStack()
-
-    def start(self) -> None:
-        self._running.enter_context(self.server.started())
-
-    def stop(self) -> None:
-        self._running.close()
-
-    def queries(self) -> int:
-        """How many range queries it has answered."""
-        text = urllib.request.urlopen(f"{self.server.url}/metrics", timeout=10).read().decode()
-        wanted = 'prometheus_http_requests_total{code="200",handler="/api/v1/query_range"}'
-        found = [line for line in text.splitlines() if line.startswith(wanted)]
-        return int(float(found[0].rpartition(" ")[2])) if found else 0
-
-
-@pytest.fixture(scope="module")
-def source() -> Iterator[Source]:
-    require(missing_prometheus())
-    services = [
-        Told("shop_web", "web", errors=0.3), Told("sutazai_celery-worker", "celery-worker")
-    ]  # fmt: skip
-    with packaged_prometheus(history(services, NOW + 600, 3 * 3600)) as server:
-        found = Source(server)
-        found.start()
-        try:
-            yield found
-        finally:
-            found.stop()
-
-
-@pytest.fixture(scope="module")
-def panel(source: Source, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Panel]:
-    running = Panel(
-        tmp_path_factory.mktemp("panel") / "var", PILOTHOUSE_ADMIN_PASSWORD=PASSWORD,
-        PROMETHEUS_URL=source.server.url,
-    )  # fmt: skip
-    try:
-        yield running.until_up()
-    finally:
-        running.stop()
-
-
-@pytest.fixture
-def person(browser: Browser, panel: Panel) -> Iterator[Person]:
-    somebody = Person(browser, panel, bypass_csp=True)
-    yield somebody
-    somebody.context.close()
+__all__ = ["panel", "person", "source"]
 
 
 def charted(person: Person, path: str = WEB) -> Person:
@@ -232,7 +173,7 @@ def test_it_is_accessible_in_both_themes_and_widths(person: Person, path: str) -
         page.emulate_media(color_scheme=theme, reduced_motion="reduce")
         for width in (1440, 390):
             page.set_viewport_size({"width": width, "height": 900})
-            assert violations(person) == [], (theme, width)
+            assert violations(person.page) == [], (theme, width)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, (theme, width)
             shots = Path(os.environ.get("PILOTHOUSE_SHOTS", ""))
             if shots.name:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
+from tests.browser.axe import AXE, violations
 from tests.browser.operating import PASSWORD, PATIENCE, Person
 from tests.browser.people import Colleague, command
-from tests.browser.test_pages import AXE, violations
 from tests.supervisor.panel import Panel
 
 pytestmark = pytest.mark.browser
@@ -163,6 +163,6 @@ def test_a_form_is_accessible_in_both_themes_and_widths(
         page.emulate_media(color_scheme=theme, reduced_motion="reduce")
         for width in (1440, 390):
             page.set_viewport_size({"width": width, "height": 900})
-            assert violations(person) == [], (theme, width)
+            assert violations(person.page) == [], (theme, width)
             assert page.evaluate("document.documentElement.scrollWidth") <= width, (theme, width)
     person.context.close()

@@ -11,19 +11,17 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import APIResponse, Browser, Page, Route, expect
 
+from tests.browser.axe import AXE, violations
 from tests.browser.operating import PASSWORD, PATIENCE, Person
 from tests.run.stages import ROOT
 from tests.supervisor.panel import Panel
 
 pytestmark = pytest.mark.browser
 
-AXE = (Path(__file__).parent / "vendor" / "axe.min.js").read_text()
-RULES = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"]
 KEY = {
     "protocol": "ctap2",
     "transport": "usb",
@@ -319,11 +317,6 @@ def test_a_new_password_is_told_though_the_socket_ends_before_its_answer(person:
 
 
 # --- Everybody can use them ----------------------------------------------------------------------
-
-
-def violations(page: Page) -> list[str]:
-    found: Any = page.evaluate("rules => axe.run(document, {runOnly: rules})", RULES)
-    return [f"{v['id']}: {v['nodes'][0]['html'][:200]}" for v in found["violations"]]
 
 
 def fits(page: Page) -> None:
