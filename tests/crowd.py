@@ -31,6 +31,7 @@ class Member:
 
     connection: _Counted
     frames: list[str] = field(default_factory=list)
+    closed: str = ""  # why the server ended it
 
     def has(self, text: str) -> bool:
         return any(text in frame for frame in self.frames)
@@ -95,8 +96,8 @@ class Crowd:
         try:
             async for frame in member.connection:
                 member.frames.append(str(frame))
-        except ConnectionClosed:
-            pass
+        except ConnectionClosed as closed:
+            member.closed = str(closed)
 
     async def _close_all(self) -> None:
         for reader in self._readers:
@@ -107,8 +108,13 @@ class Crowd:
         self.until(lambda member: member.has(text), f"all have {text[-40:]}")
 
     def until(self, holds: Callable[[Member], bool], what: str) -> None:
-        """Wait until it holds of every member."""
-        wait_until(lambda: all(map(holds, self.members)), what, PATIENCE)
+        """Wait until it holds of every member. Raises AssertionError if one was sent away."""
+
+        def of_all() -> bool:
+            assert not self._ends(), self._ends()
+            return all(map(holds, self.members))
+
+        wait_until(of_all, what, PATIENCE)
 
     def sleep(self) -> None:
         """Read nothing any more, as if the machines slept; the sockets stay open."""
@@ -120,6 +126,9 @@ class Crowd:
         self._loop.call_soon_threadsafe(
             lambda: [member.connection.transport.resume_reading() for member in self.members]
         )
+
+    def _ends(self) -> set[str]:
+        return {member.closed for member in self.members if member.closed}
 
     def forget(self) -> None:
         """Begin to count anew."""
