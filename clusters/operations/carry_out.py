@@ -166,11 +166,10 @@ def _send(operation: Operation, engine: Engine) -> float | None:
     if specs.spec_hash(service["Spec"]) != specs.spec_hash(operation.before):
         return _overtaken(operation, service)
     version = service["Version"]["Index"]
-    with transaction.atomic():
-        revisions.keep(operation.cluster, operation.target_id, version, service["Spec"])
-        lease.write(
-            operation, sent_version=version, error="", steps=noted(operation, "send", "running")
-        )
+    _keep(operation, version, service["Spec"])
+    lease.write(
+        operation, sent_version=version, error="", steps=noted(operation, "send", "running")
+    )
     try:
         warnings = engine.update_service(
             operation.target_id, version, specs.marked(operation.after, str(operation.id))
@@ -181,6 +180,13 @@ def _send(operation: Operation, engine: Engine) -> float | None:
     except Refused as error:
         return _end(operation, S.FAILED, error=f"The engine refused the change: {error}")
     return _accepted(operation, version + 1, warnings)
+
+
+def _keep(operation: Operation, version: int, spec: Raw) -> None:
+    """The spec that is replaced. The watcher has most often kept it: then nothing waits for it."""
+    if not revisions.is_newest(operation.cluster, operation.target_id, spec):
+        with transaction.atomic():
+            revisions.keep(operation.cluster, operation.target_id, version, spec)
 
 
 def _accepted(operation: Operation, version: int, warnings: list[str]) -> float:
