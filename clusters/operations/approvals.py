@@ -150,7 +150,7 @@ def _bound(approval: Approval, service: Service) -> bool:
 
 def stands(operation: Operation) -> bool:
     """Whether the operation may begin: nobody else is needed, or somebody else has approved it."""
-    approval = Approval.objects.filter(operation=operation).first()
+    approval: Approval | None = getattr(operation, "approval", None)
     if approval is None:
         operation.requested_by.token = operation.api_token  # which carries no emergency
         return not needed_for(operation.requested_by, operation)

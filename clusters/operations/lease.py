@@ -26,7 +26,7 @@ def claim(operation_id: str, holder: str) -> Operation | None:
     until = Now() + timedelta(seconds=settings.OPERATION_LEASE)
     if not due.update(holder=holder, token=F("token") + 1, held_until=until):
         return None
-    return Operation.objects.select_related("cluster", "requested_by", "api_token").get(
+    return Operation.objects.select_related("cluster", "requested_by", "api_token", "approval").get(
         pk=operation_id
     )
 
@@ -54,8 +54,7 @@ def write(operation: Operation, **fields: Any) -> None:
         if not _own(operation).filter(state=operation.state).update(**differing):
             raise Fenced
         announce(operation)
-    for name, value in differing.items():
-        setattr(operation, name, value)
+    _noted(operation, differing)
 
 
 def move(operation: Operation, state: Operation.State, **fields: Any) -> None:
@@ -77,4 +76,13 @@ def move(operation: Operation, state: Operation.State, **fields: Any) -> None:
         if final:
             note_result(operation, state, str(fields.get("error") or fields.get("result") or ""))
         announce(operation)
-    operation.refresh_from_db()
+    _noted(operation, {"state": state, **fields})
+
+
+def _noted(operation: Operation, stored: dict[str, Any]) -> None:
+    """The row in memory as it was stored. What others changed meanwhile fences the next write."""
+    told = [name for name, value in stored.items() if hasattr(value, "resolve_expression")]
+    for name in stored.keys() - told:
+        setattr(operation, name, stored[name])
+    if told:
+        operation.refresh_from_db(fields=told)  # by the database's clock
