@@ -56,7 +56,7 @@ def request(
         base_version=service.version,
         idempotency_key=idempotency_key or None,
     )
-    return write_down(actor, operation, action, wake)
+    return write_down(actor, operation, action, wake, awaits=foreseen.awaits)
 
 
 def _awaiting(actor: Actor, service: Service, after: Raw) -> Operation | None:
@@ -70,12 +70,18 @@ def _awaiting(actor: Actor, service: Service, after: Raw) -> Operation | None:
     return next((operation for operation in waiting if operation.after == after), None)
 
 
-def write_down(actor: Actor, operation: Operation, action: Action, wake: Wake) -> Operation:
-    """Save a new operation with its intent, announce it, and wake a worker once it is committed."""
+def write_down(
+    actor: Actor, operation: Operation, action: Action, wake: Wake, awaits: bool | None = None
+) -> Operation:
+    """Save a new operation with its intent, announce it, and wake a worker once it is committed.
+
+    `awaits`: whether it waits for somebody else, if that was just asked. The worker asks once more.
+    """
     operation.requested_by = actor.user
     operation.requested_via = actor.via
     operation.requested_from = actor.address
-    awaits = approvals.needed_for(actor.user, operation)
+    if awaits is None:
+        awaits = approvals.needed_for(actor.user, operation)
     if awaits:
         operation.state = Operation.State.AWAITING
     operation.api_token = actor.user.token
