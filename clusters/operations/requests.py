@@ -16,7 +16,7 @@ from clusters.operations import approvals
 from clusters.operations.announcing import Wake, announce
 from clusters.operations.cautions import refuse_unless_insisted
 from clusters.operations.holding import busy, refuse_if_held
-from clusters.operations.previews import preview
+from clusters.operations.previews import foresee
 from clusters.operations.rights import ACTIONS
 from clusters.ports import Raw
 from clusters.problems import Invalid
@@ -38,7 +38,7 @@ def request(
     authorize(actor, action, service.scope)
     if idempotency_key and (known := by_key(actor, idempotency_key)):
         return known
-    foreseen = preview(actor, service, change)
+    foreseen = foresee(actor, service, change)
     if foreseen.changes_nothing:
         raise Invalid("The service is already as you ask: nothing would change.")
     refuse_unless_insisted(service, change)
