@@ -66,8 +66,12 @@ _look: ContextVar[dict[int, list[Held]] | None] = ContextVar("look", default=Non
 
 @contextmanager
 def one_look() -> Iterator[None]:
-    """Within, each user's grants are read once: for an answer that changes nothing."""
-    before = _look.set({})
+    """Within, each user's grants are read once: for an answer that changes nothing.
+
+    A look inside another one is part of it.
+    """
+    read = _look.get()
+    before = _look.set({} if read is None else read)
     try:
         yield
     finally:
