@@ -4,8 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
-from django.db.models import F, Q
+from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from clusters import readings, states
@@ -19,16 +18,23 @@ class Fenced(Exception):
 
 def claim(operation_id: str, holder: str) -> Operation | None:
     """The operation, if it is due and nobody holds it; one conditional UPDATE decides."""
-    free = Q(held_until=None) | Q(held_until__lt=Now())
-    due = Operation.objects.filter(
-        free, pk=operation_id, state__in=Operation.ACTIVE, next_step_at__lte=Now()
-    )
-    until = Now() + timedelta(seconds=settings.OPERATION_LEASE)
-    if not due.update(holder=holder, token=F("token") + 1, held_until=until):
-        return None
+    asked = {"id": operation_id, "holder": holder, "seconds": settings.OPERATION_LEASE}
+    with connection.cursor() as cursor:
+        cursor.execute(_CLAIM, {**asked, "active": [str(state) for state in Operation.ACTIVE]})
+        if not cursor.rowcount:
+            return None
     return Operation.objects.select_related("cluster", "requested_by", "api_token", "approval").get(
         pk=operation_id
     )
+
+
+_CLAIM = """
+    UPDATE clusters_operation
+    SET holder = %(holder)s, token = token + 1,
+        held_until = statement_timestamp() + make_interval(secs => %(seconds)s)
+    WHERE id = %(id)s AND state = ANY(%(active)s) AND next_step_at <= statement_timestamp()
+        AND (held_until IS NULL OR held_until < statement_timestamp())
+"""
 
 
 def release(operation: Operation, seconds: float) -> bool:

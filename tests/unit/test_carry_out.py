@@ -4,10 +4,15 @@ The whole way, with an engine, is in tests/integration/test_operations.py and te
 """
 
 from collections.abc import Callable, Mapping
+from contextlib import nullcontext
+from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.db import connection
+from django.db.models import F
+from django.db.models.functions import Now
 from django.test.utils import CaptureQueriesContext
 
 from access.authorize import Actor
@@ -16,9 +21,12 @@ from access.policy import Role
 from clusters import specs
 from clusters.changes import Restart
 from clusters.models import Approval, Cluster, Operation, Revision, Service
+from clusters.operations import lease
 from clusters.operations.carry_out import advance
+from clusters.operations.holding import refuse_if_held
 from clusters.operations.requests import request, request_cancel
 from clusters.ports import EngineUnreachable, ObjectMissing, Raw
+from clusters.problems import Busy
 from tests.unit.panel import keep_revision, make_cluster, make_service, make_user
 
 pytestmark = pytest.mark.django_db
@@ -81,7 +89,7 @@ def test_it_begins_and_sends_for_one_commit(asked: Operation, service: Service) 
         begun = len(connection.queries_log)
         assert advance(str(asked.pk), engine, "worker") == 0.1
     assert engine.queries_before is not None
-    assert engine.queries_before - begun <= 11, [q["sql"] for q in asked_of_it.captured_queries]
+    assert engine.queries_before - begun <= 9, [q["sql"] for q in asked_of_it.captured_queries]
     asked.refresh_from_db()
     assert (asked.state, asked.sent_version, asked.accepted_version) == (S.RUNNING, 10, 11)
     assert asked.started_at is not None
@@ -175,3 +183,65 @@ def test_an_approval_is_read_with_the_operation(asked: Operation, service: Servi
     assert advance(str(asked.pk), engine, "worker") is None
     asked.refresh_from_db()
     assert (asked.state, engine.sent) == (S.FAILED, [])
+
+
+# --- Who may take it: what the written-out statements ask ----------------------------------------
+
+SOON, AGO = Now() + timedelta(minutes=1), Now() - timedelta(seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("row", "claimed"),
+    [
+        ({}, True),
+        ({"held_until": AGO}, True),
+        ({"held_until": SOON}, False),
+        ({"next_step_at": SOON}, False),
+        ({"state": S.RUNNING}, True),
+        ({"state": S.CANCELLING}, True),
+        ({"state": S.AWAITING}, False),
+        ({"state": S.SUCCEEDED}, False),
+    ],
+)
+def test_a_worker_claims_what_is_due_and_free(
+    row: dict[str, Any], claimed: bool, asked: Operation
+) -> None:
+    Operation.objects.update(**row)
+    operation = lease.claim(str(asked.pk), "worker")
+    assert (operation is not None) == claimed
+    asked.refresh_from_db()
+    assert (asked.token, asked.holder) == ((1, "worker") if claimed else (0, ""))
+    if operation:
+        assert operation.token == 1, "the fencing token that every write is proven with"
+        left = Operation.objects.values_list(F("held_until") - Now(), flat=True).get()
+        assert timedelta(0) < left <= timedelta(seconds=settings.OPERATION_LEASE)
+
+
+@pytest.mark.parametrize(
+    ("other", "held"),
+    [
+        ({"target_id": "a"}, True),
+        ({"target_id": "b"}, True),
+        ({"holds": ["x", "a"]}, True),
+        ({"holds": ["b"]}, True),
+        ({"holds": ["x"]}, False),
+        ({"target_id": "a", "state": S.CANCELLING}, True),
+        ({"target_id": "a", "state": S.AWAITING}, False),
+        ({"target_id": "a", "state": S.FAILED}, False),
+        ({"target_id": "a", "cluster": "another"}, False),
+    ],
+)
+def test_one_operation_at_a_time_on_what_it_changes(
+    other: dict[str, Any], held: bool, ada: Actor
+) -> None:
+    clusters = {name: make_cluster(name) for name in ("local", "another")}
+    cluster = clusters[other.get("cluster", "local")]
+    values = {"target_id": "y", **other, "cluster": cluster, "requested_by": ada.user}
+    Operation.objects.create(kind="restart", **values)
+    mine = Operation(cluster=clusters["local"], target_id="a", holds=["b"])
+    with pytest.raises(Busy) if held else nullcontext():
+        refuse_if_held(mine)
+
+
+def test_an_operation_is_not_held_by_itself(asked: Operation) -> None:
+    refuse_if_held(asked)
