@@ -47,7 +47,7 @@ def test_a_click_asks_little_before_a_worker_is_woken(browser: Client, woken: li
         begun = len(connection.queries_log)
         assert confirm(browser, "another").status_code == 200
     said = [query["sql"] for query in asked.captured_queries]
-    assert woken[-1] - begun <= 17, said
+    assert woken[-1] - begun <= 16, said
     assert not any("clusters_swarmtask" in sql for sql in said), "its tasks are for people to see"
 
 
