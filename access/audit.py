@@ -7,12 +7,12 @@ chain's head is held until the commit, so that entries are numbered in the order
 import json
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from datetime import UTC
-from typing import Any
+from datetime import UTC, datetime
+from typing import Any, NamedTuple
 from uuid import UUID
 
 from django.core.serializers.json import DjangoJSONEncoder
-from django.db import models, transaction
+from django.db import connection, transaction
 
 from access import chain
 from access.authorize import Actor, emergency_of
@@ -20,13 +20,6 @@ from access.chain import Break
 from access.models import AuditChain, AuditEntry
 from access.places import places
 from access.policy import EVERYWHERE, Action, Scope
-
-
-class ClockTimestamp(models.Func):
-    """The database's clock now, not at the transaction's start."""
-
-    function = "clock_timestamp"
-    output_field = models.DateTimeField()
 
 
 def record(
@@ -42,9 +35,10 @@ def record(
 ) -> AuditEntry:
     """Add one entry. `detail` must hold no secret: it is shown to auditors as it is.
 
-    What is done under emergency rights is marked with them.
+    What is done under emergency rights is marked with them: the break-glass that the actor holds
+    here, or held when they asked for the operation.
     """
-    detail = {**(detail or {}), **_emergency(actor, scope, operation)}
+    glass = emergency_of(actor.user, scope) if actor.user.pk else None
     entry = AuditEntry(
         phase=phase,
         actor=actor.user if actor.user.pk else None,
@@ -57,21 +51,15 @@ def record(
         target=storable(target)[:255],
         operation=operation,
         outcome=outcome,
-        detail=json.loads(storable(json.dumps(detail, cls=DjangoJSONEncoder))),
     )
-    with transaction.atomic():
-        _append(entry)
+    # What cannot be written takes with it what it stands for: there is nothing to go back to.
+    with transaction.atomic(savepoint=False):
+        head = _locked_head(entry)
+        glass = glass or head.glass
+        detail = {**(detail or {}), **({"break_glass": glass} if glass else {})}
+        entry.detail = json.loads(storable(json.dumps(detail, cls=DjangoJSONEncoder)))
+        _append(entry, head)
     return entry
-
-
-def _emergency(actor: Actor, scope: Scope, operation: UUID | None) -> dict[str, int]:
-    """The break-glass that the actor holds here, or held when they asked for the operation."""
-    glass = emergency_of(actor.user, scope) if actor.user.pk else None
-    if glass is None and operation is not None:
-        intents = AuditEntry.objects.filter(operation=operation, phase=AuditEntry.Phase.INTENT)
-        asked = intents.order_by("id").values_list("detail", flat=True).first() or {}
-        glass = asked.get("break_glass")
-    return {} if glass is None else {"break_glass": glass}
 
 
 def storable(text: str) -> str:
@@ -79,26 +67,63 @@ def storable(text: str) -> str:
     return text.replace("\0", "\ufffd").replace("\\u0000", "\\ufffd")
 
 
-def _append(entry: AuditEntry) -> None:
-    head = _locked_head(entry.cluster)
+# Both are asked for with every change, so they are written out.
+_LOCK = """
+    SELECT chain.sequence, chain.hash, clock_timestamp(), (
+        SELECT (detail ->> 'break_glass')::bigint FROM access_auditentry
+        WHERE operation = %(operation)s AND phase = 'intent' ORDER BY id LIMIT 1
+    )
+    FROM access_auditchain AS chain WHERE chain.cluster = %(cluster)s FOR UPDATE
+"""
+_APPEND = """
+    WITH head AS (
+        UPDATE access_auditchain SET sequence = %(sequence)s, hash = %(hash)s
+        WHERE cluster = %(cluster)s
+    )
+    INSERT INTO access_auditentry (
+        at, sequence, hash, phase, actor_id, actor_name, via, address, action, cluster, stack,
+        target, operation, outcome, detail
+    ) VALUES (
+        %(at)s, %(sequence)s, %(hash)s, %(phase)s, %(actor_id)s, %(actor_name)s, %(via)s,
+        %(address)s, %(action)s, %(cluster)s, %(stack)s, %(target)s, %(operation)s, %(outcome)s,
+        %(detail)s::jsonb
+    ) RETURNING id
+"""
+
+
+class _Locked(NamedTuple):
+    """A chain's head as the next entry finds it, and what that entry's operation began with."""
+
+    sequence: int
+    hash: str
+    now: datetime  # the clock once the lock is held, not at the transaction's start
+    glass: int | None  # the break-glass that the operation was asked for under
+
+
+def _locked_head(entry: AuditEntry) -> _Locked:
+    """The chain's head, made with its first entry."""
+    asked = {"cluster": entry.cluster, "operation": entry.operation}
+    with connection.cursor() as cursor:
+        cursor.execute(_LOCK, asked)
+        if head := cursor.fetchone():
+            return _Locked(*head)
+        AuditChain.objects.bulk_create([AuditChain(cluster=entry.cluster)], ignore_conflicts=True)
+        cursor.execute(_LOCK, asked)
+        return _Locked(*cursor.fetchone())
+
+
+def _append(entry: AuditEntry, head: _Locked) -> None:
     entry.at, entry.sequence = head.now, head.sequence + 1
     entry.hash = chain.link(head.hash, exported(entry))
-    entry.save(force_insert=True)
-    AuditChain.objects.filter(pk=head.pk).update(sequence=entry.sequence, hash=entry.hash)
+    values = {f.attname: getattr(entry, f.attname) for f in AuditEntry._meta.concrete_fields}
+    with connection.cursor() as cursor:
+        cursor.execute(_APPEND, {**values, "detail": json.dumps(entry.detail)})
+        entry.pk = cursor.fetchone()[0]
 
 
 def has_chain(cluster: str) -> bool:
     """Whether what happens there has a chain of its own: asking for what never was begins none."""
     return AuditChain.objects.filter(pk=cluster).exists() or cluster in places()
-
-
-def _locked_head(cluster: str) -> Any:
-    """The chain's head, made with its first entry, and `now`: the clock once the lock is held."""
-    heads = AuditChain.objects.select_for_update().annotate(now=ClockTimestamp())
-    if head := heads.filter(pk=cluster).first():
-        return head
-    AuditChain.objects.bulk_create([AuditChain(cluster=cluster)], ignore_conflicts=True)
-    return heads.get(pk=cluster)
 
 
 def exported(entry: AuditEntry) -> dict[str, Any]:

@@ -9,6 +9,15 @@ from clusters.ports import Raw
 KEEP = 50  # per service; the oldest go first
 
 
+def is_newest(cluster: Cluster, service_id: str, spec: Raw) -> bool:
+    """Whether the spec is the newest revision, so that `keep` would add none; locks nothing.
+
+    A revision never changes, so that one read a moment ago is as good as one read under the lock.
+    """
+    known = Revision.objects.filter(cluster=cluster, service_engine_id=service_id)
+    return known.values_list("spec_hash", flat=True).first() == specs.spec_hash(spec)
+
+
 def keep(cluster: Cluster, service_id: str, version: int, spec: Raw) -> Revision | None:
     """Add the spec as the newest revision, unless it is that already; call it in a transaction.
 

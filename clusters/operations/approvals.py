@@ -8,19 +8,17 @@ import hashlib
 from collections.abc import Iterable
 from datetime import timedelta
 
-from django.db import IntegrityError, transaction
+from django.db import IntegrityError, connection, transaction
 from django.db.models.functions import Now
 
 from access import audit
 from access.authorize import Actor, Forbidden, authorize, emergency_of, may
 from access.models import AuditEntry, User
 from access.policy import Action, Scope
-from access.selectors import is_protected
 from clusters import specs, states
 from clusters.models import (
     MODELS,
     Approval,
-    Cluster,
     KeptSecret,
     Operation,
     Secret,
@@ -38,15 +36,7 @@ S = Operation.State
 
 def needed(user: User, scope: Scope) -> bool:
     """Whether a change of a service that this user asks for here waits for somebody else."""
-    protected = any(is_protected(Scope(name, scope.stack)) for name in _names(scope.cluster))
-    return protected and emergency_of(user, scope) is None
-
-
-def _names(cluster: str) -> set[str]:
-    """Those of the cluster's Swarm: registered once more under another name, it is as protected."""
-    swarms = Cluster.objects.filter(name=cluster).exclude(swarm_id="").values("swarm_id")
-    others = Cluster.objects.filter(swarm_id__in=swarms).values_list("name", flat=True)
-    return {cluster, *others}
+    return needed_in_any(user, scope.cluster, [scope.stack])
 
 
 def needed_for(user: User, operation: Operation) -> bool:
@@ -59,7 +49,32 @@ def needed_for(user: User, operation: Operation) -> bool:
 
 
 def needed_in_any(user: User, cluster: str, stacks: Iterable[str]) -> bool:
-    return any(needed(user, Scope(cluster, stack)) for stack in stacks)
+    protected = _protected_among(cluster, stacks)
+    return any(emergency_of(user, Scope(cluster, stack)) is None for stack in protected)
+
+
+def _protected_among(cluster: str, stacks: Iterable[str]) -> list[str]:
+    """Those of the cluster's stacks in which a change needs a second person."""
+    with connection.cursor() as cursor:
+        cursor.execute(_PROTECTED, {"cluster": cluster, "stacks": list(stacks)})
+        return [stack for (stack,) in cursor.fetchall()]
+
+
+# Asked for each change, by the request and by the worker, so it is written out. By any name of the
+# cluster's Swarm: registered once more under another name, it is as protected.
+_PROTECTED = """
+    SELECT asked.stack FROM unnest(%(stacks)s::text[]) AS asked (stack)
+    WHERE EXISTS (
+        SELECT FROM access_protection AS protection
+        WHERE protection.stack IN ('', asked.stack) AND protection.cluster IN (
+            SELECT %(cluster)s
+            UNION ALL
+            SELECT other.name FROM clusters_cluster AS own
+            JOIN clusters_cluster AS other USING (swarm_id)
+            WHERE own.name = %(cluster)s AND own.swarm_id <> ''
+        )
+    )
+"""
 
 
 def ask(operation: Operation) -> Approval:
@@ -150,7 +165,7 @@ def _bound(approval: Approval, service: Service) -> bool:
 
 def stands(operation: Operation) -> bool:
     """Whether the operation may begin: nobody else is needed, or somebody else has approved it."""
-    approval = Approval.objects.filter(operation=operation).first()
+    approval: Approval | None = getattr(operation, "approval", None)
     if approval is None:
         operation.requested_by.token = operation.api_token  # which carries no emergency
         return not needed_for(operation.requested_by, operation)

@@ -64,15 +64,17 @@ def advance(operation_id: str, engine_for: EngineFor, holder: str) -> float | No
 def _step(operation: Operation, engine_for: EngineFor) -> float | None:
     if operation.rotates:
         return stepping.step(operation, engine_for)
-    if operation.state == S.PENDING and not _begin(operation):
+    if operation.state == S.PENDING and not _may_begin(operation):
         return None
     if operation.state == S.CANCELLING and operation.sent_version is None:
         return _end(operation, S.CANCELLED, result="Cancelled before anything was changed.")
     try:
         engine = engine_for(operation.cluster)
         if operation.kind == Operation.Kind.SWARM_INIT:
+            _begin(operation)
             return _init_swarm(operation, engine)
         if operation.disposes:
+            _begin(operation)
             disposing.step(operation, engine)
             return None
         if operation.state == S.CANCELLING:
@@ -81,6 +83,7 @@ def _step(operation: Operation, engine_for: EngineFor) -> float | None:
             return _send(operation, engine)
         return following.step(operation, engine)
     except ObjectMissing:
+        _begin(operation)
         return _end(operation, S.FAILED, error=f"{operation.target} no longer exists in the Swarm.")
     except EngineError as error:
         return _engine_away(operation, error)
@@ -92,8 +95,8 @@ def _end(operation: Operation, state: Operation.State, **fields: object) -> floa
     return None
 
 
-def _begin(operation: Operation) -> bool:
-    """From pending to running, if the right still stands and the request is not stale."""
+def _may_begin(operation: Operation) -> bool:
+    """Whether the right still stands and the request is not stale; ends it otherwise."""
     action = next((a for kind, a in ACTIONS.values() if kind == operation.kind), None)
     action = action or disposing.ACTIONS.get(operation.kind) or following.SWARM_INIT_ACTION
     widens = specs.widened(operation.before, operation.after)
@@ -112,10 +115,15 @@ def _begin(operation: Operation) -> bool:
             error="No worker took the request up within 15 minutes; nothing was changed.",
         )
         return False
-    lease.move(
-        operation, S.RUNNING, started_at=timezone.now(), steps=noted(operation, "check", "done")
-    )
+    operation.steps = noted(operation, "check", "done")  # stored as it begins
     return True
+
+
+def _begin(operation: Operation, **fields: object) -> None:
+    """From pending to running, if it does not run yet; `fields` are stored with that."""
+    if operation.state == S.PENDING:
+        fields = {"steps": operation.steps, **fields}
+        lease.move(operation, S.RUNNING, started_at=timezone.now(), **fields)
 
 
 def _refuse(operation: Operation, action: object) -> None:
@@ -140,6 +148,7 @@ def _refuse(operation: Operation, action: object) -> None:
 
 def _engine_away(operation: Operation, error: EngineError) -> float | None:
     """Wait for the engine; after a while give up on sending, lest it happen by surprise."""
+    _begin(operation)
     lease.write(operation, error=str(error))
     started = operation.started_at or timezone.now()
     if operation.accepted_version is not None or timezone.now() - started < SEND_WITHIN:
@@ -162,15 +171,16 @@ def _send(operation: Operation, engine: Engine) -> float | None:
     """Send the spec at the version that was just read, if it is still the spec that was seen."""
     service = engine.service(operation.target_id)
     if specs.operation_of(service["Spec"]) == str(operation.id):
+        _begin(operation)
         return _accepted(operation, service["Version"]["Index"], [])
     if specs.spec_hash(service["Spec"]) != specs.spec_hash(operation.before):
+        _begin(operation)
         return _overtaken(operation, service)
     version = service["Version"]["Index"]
-    with transaction.atomic():
-        revisions.keep(operation.cluster, operation.target_id, version, service["Spec"])
-        lease.write(
-            operation, sent_version=version, error="", steps=noted(operation, "send", "running")
-        )
+    _keep(operation, version, service["Spec"])
+    sending = {"sent_version": version, "error": "", "steps": noted(operation, "send", "running")}
+    _begin(operation, **sending)  # one commit for both: until it, the engine was only asked
+    lease.write(operation, **sending)
     try:
         warnings = engine.update_service(
             operation.target_id, version, specs.marked(operation.after, str(operation.id))
@@ -181,6 +191,13 @@ def _send(operation: Operation, engine: Engine) -> float | None:
     except Refused as error:
         return _end(operation, S.FAILED, error=f"The engine refused the change: {error}")
     return _accepted(operation, version + 1, warnings)
+
+
+def _keep(operation: Operation, version: int, spec: Raw) -> None:
+    """The spec that is replaced. The watcher has most often kept it: then nothing waits for it."""
+    if not revisions.is_newest(operation.cluster, operation.target_id, spec):
+        with transaction.atomic():
+            revisions.keep(operation.cluster, operation.target_id, version, spec)
 
 
 def _accepted(operation: Operation, version: int, warnings: list[str]) -> float:

@@ -1,6 +1,8 @@
 """One operation at a time on what it changes: its target, and whatever else it holds."""
 
-from django.db.models import Q
+from typing import Any
+
+from django.db import connection
 
 from clusters.models import Operation
 from clusters.problems import Busy
@@ -12,11 +14,26 @@ def refuse_if_held(operation: Operation) -> None:
     The lock of the cluster's audit chain is held by now, so that of two requests at the same time
     the later one sees the earlier.
     """
-    mine = [operation.target_id, *operation.holds]
-    held = Q(target_id__in=mine) | Q(holds__has_any_keys=mine)
-    others = Operation.objects.filter(held, cluster=operation.cluster, state__in=Operation.ACTIVE)
-    if other := others.exclude(pk=operation.pk).first():
-        raise busy(other)
+    asked: dict[str, Any] = {
+        "mine": [operation.target_id, *operation.holds],
+        "cluster": operation.cluster_id,
+        "active": [str(state) for state in Operation.ACTIVE],
+        "own": operation.pk,
+    }
+    with connection.cursor() as cursor:
+        cursor.execute(_HOLDING, asked)
+        found = cursor.fetchone()
+    if found:
+        raise busy(Operation.objects.get(pk=found[0]))
+
+
+# Asked while the chain is locked for everybody else, so it is written out.
+_HOLDING = """
+    SELECT id FROM clusters_operation
+    WHERE cluster_id = %(cluster)s AND state = ANY(%(active)s) AND id <> %(own)s
+        AND (target_id = ANY(%(mine)s) OR holds ?| %(mine)s)
+    ORDER BY created_at DESC LIMIT 1
+"""
 
 
 def busy(active: Operation) -> Busy:

@@ -4,8 +4,7 @@ from datetime import timedelta
 from typing import Any
 
 from django.conf import settings
-from django.db import transaction
-from django.db.models import F, Q
+from django.db import connection, transaction
 from django.db.models.functions import Now
 
 from clusters import readings, states
@@ -19,16 +18,23 @@ class Fenced(Exception):
 
 def claim(operation_id: str, holder: str) -> Operation | None:
     """The operation, if it is due and nobody holds it; one conditional UPDATE decides."""
-    free = Q(held_until=None) | Q(held_until__lt=Now())
-    due = Operation.objects.filter(
-        free, pk=operation_id, state__in=Operation.ACTIVE, next_step_at__lte=Now()
-    )
-    until = Now() + timedelta(seconds=settings.OPERATION_LEASE)
-    if not due.update(holder=holder, token=F("token") + 1, held_until=until):
-        return None
-    return Operation.objects.select_related("cluster", "requested_by", "api_token").get(
+    asked = {"id": operation_id, "holder": holder, "seconds": settings.OPERATION_LEASE}
+    with connection.cursor() as cursor:
+        cursor.execute(_CLAIM, {**asked, "active": [str(state) for state in Operation.ACTIVE]})
+        if not cursor.rowcount:
+            return None
+    return Operation.objects.select_related("cluster", "requested_by", "api_token", "approval").get(
         pk=operation_id
     )
+
+
+_CLAIM = """
+    UPDATE clusters_operation
+    SET holder = %(holder)s, token = token + 1,
+        held_until = statement_timestamp() + make_interval(secs => %(seconds)s)
+    WHERE id = %(id)s AND state = ANY(%(active)s) AND next_step_at <= statement_timestamp()
+        AND (held_until IS NULL OR held_until < statement_timestamp())
+"""
 
 
 def release(operation: Operation, seconds: float) -> bool:
@@ -54,8 +60,7 @@ def write(operation: Operation, **fields: Any) -> None:
         if not _own(operation).filter(state=operation.state).update(**differing):
             raise Fenced
         announce(operation)
-    for name, value in differing.items():
-        setattr(operation, name, value)
+    _noted(operation, differing)
 
 
 def move(operation: Operation, state: Operation.State, **fields: Any) -> None:
@@ -77,4 +82,13 @@ def move(operation: Operation, state: Operation.State, **fields: Any) -> None:
         if final:
             note_result(operation, state, str(fields.get("error") or fields.get("result") or ""))
         announce(operation)
-    operation.refresh_from_db()
+    _noted(operation, {"state": state, **fields})
+
+
+def _noted(operation: Operation, stored: dict[str, Any]) -> None:
+    """The row in memory as it was stored. What others changed meanwhile fences the next write."""
+    told = [name for name, value in stored.items() if hasattr(value, "resolve_expression")]
+    for name in stored.keys() - told:
+        setattr(operation, name, stored[name])
+    if told:
+        operation.refresh_from_db(fields=told)  # by the database's clock

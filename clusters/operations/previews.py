@@ -19,18 +19,14 @@ from clusters.specs import Difference
 
 
 @dataclass(frozen=True, slots=True)
-class Preview:
-    """What a change would do, computed from the present picture."""
+class Foreseen:
+    """What a change makes of a service: all that asking for it needs to know."""
 
     service: Service
     kind: Operation.Kind
     after: Raw
     differences: list[Difference]
-    restarts: list[SwarmTask]  # the running tasks that Swarm will replace
-    adds: int  # tasks
-    removes: int
-    awaits: bool = False  # a second person: it is done once somebody else has approved it
-    warnings: list[str] = field(default_factory=list)
+    awaits: bool  # a second person: it is done once somebody else has approved it
 
     @property
     def changes_nothing(self) -> bool:
@@ -39,25 +35,50 @@ class Preview:
         return not (self.differences or goes_on)
 
 
+@dataclass(frozen=True, slots=True)
+class Preview(Foreseen):
+    """That, and what a person wants to see of it before they confirm."""
+
+    restarts: list[SwarmTask]  # the running tasks that Swarm will replace
+    adds: int  # tasks
+    removes: int
+    warnings: list[str] = field(default_factory=list)
+
+
 def preview(actor: Actor, service: Service, change: ServiceChange) -> Preview:
     """Foresee a change. Raises Forbidden, Invalid, or Conflict when `change.version` is stale."""
-    kind, action = ACTIONS[type(change)]
-    authorize(actor, action, service.scope)
+    authorize(actor, ACTIONS[type(change)][1], service.scope)
+    foreseen = foresee(actor, service, change)
+    after = foreseen.after
+    before_count, after_count = _count(service.spec), _count(after)
+    return Preview(
+        service=service,
+        kind=foreseen.kind,
+        after=after,
+        differences=foreseen.differences,
+        awaits=foreseen.awaits,
+        restarts=_restarts(service, change, after),
+        adds=max(0, after_count - before_count),
+        removes=max(0, before_count - after_count),
+        warnings=warnings_of(service, change, after),
+    )
+
+
+def foresee(actor: Actor, service: Service, change: ServiceChange) -> Foreseen:
+    """The same without its tasks, which may be many; whoever calls has authorized the change.
+
+    What it widens or scales is judged here: that is known only by what it does.
+    """
     _refuse_beyond_bounds(actor, service, change)
     after = _after(service, change)
     _refuse_widening(actor, service, after)
     _refuse_stale(service, change, after)
-    before_count, after_count = _count(service.spec), _count(after)
-    return Preview(
+    return Foreseen(
         service=service,
-        kind=kind,
+        kind=ACTIONS[type(change)][0],
         after=after,
         differences=specs.differences(service.spec, after),
-        restarts=_restarts(service, change, after),
-        adds=max(0, after_count - before_count),
-        removes=max(0, before_count - after_count),
         awaits=approvals.needed(actor.user, service.scope),
-        warnings=warnings_of(service, change, after),
     )
 
 

@@ -16,7 +16,7 @@ from clusters.operations import approvals
 from clusters.operations.announcing import Wake, announce
 from clusters.operations.cautions import refuse_unless_insisted
 from clusters.operations.holding import busy, refuse_if_held
-from clusters.operations.previews import preview
+from clusters.operations.previews import foresee
 from clusters.operations.rights import ACTIONS
 from clusters.ports import Raw
 from clusters.problems import Invalid
@@ -38,7 +38,7 @@ def request(
     authorize(actor, action, service.scope)
     if idempotency_key and (known := by_key(actor, idempotency_key)):
         return known
-    foreseen = preview(actor, service, change)
+    foreseen = foresee(actor, service, change)
     if foreseen.changes_nothing:
         raise Invalid("The service is already as you ask: nothing would change.")
     refuse_unless_insisted(service, change)
@@ -56,7 +56,7 @@ def request(
         base_version=service.version,
         idempotency_key=idempotency_key or None,
     )
-    return write_down(actor, operation, action, wake)
+    return write_down(actor, operation, action, wake, awaits=foreseen.awaits)
 
 
 def _awaiting(actor: Actor, service: Service, after: Raw) -> Operation | None:
@@ -70,12 +70,18 @@ def _awaiting(actor: Actor, service: Service, after: Raw) -> Operation | None:
     return next((operation for operation in waiting if operation.after == after), None)
 
 
-def write_down(actor: Actor, operation: Operation, action: Action, wake: Wake) -> Operation:
-    """Save a new operation with its intent, announce it, and wake a worker once it is committed."""
+def write_down(
+    actor: Actor, operation: Operation, action: Action, wake: Wake, awaits: bool | None = None
+) -> Operation:
+    """Save a new operation with its intent, announce it, and wake a worker once it is committed.
+
+    `awaits`: whether it waits for somebody else, if that was just asked. The worker asks once more.
+    """
     operation.requested_by = actor.user
     operation.requested_via = actor.via
     operation.requested_from = actor.address
-    awaits = approvals.needed_for(actor.user, operation)
+    if awaits is None:
+        awaits = approvals.needed_for(actor.user, operation)
     if awaits:
         operation.state = Operation.State.AWAITING
     operation.api_token = actor.user.token

@@ -45,6 +45,15 @@ def service_seen_by(user: User, cluster: Cluster, name: str) -> Service:
     return found
 
 
+def service_in_sight(user: User, cluster: str, name: str) -> Service | None:
+    """By name or by engine id, with its cluster, in one query: who sees a service sees that, too.
+
+    None if either is not there for the user; `cluster_seen_by` tells which.
+    """
+    named = Q(name=name) | Q(engine_id=name)
+    return all_services_seen_by(user).filter(named, cluster__name=cluster).first()
+
+
 def without_specs(services: QuerySet[Service]) -> QuerySet[Service]:
     """Without the large fields that a table does not show."""
     return services.defer("spec", "previous_spec", "endpoint")

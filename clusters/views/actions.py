@@ -12,7 +12,7 @@ from django.http import HttpRequest, HttpResponse, QueryDict
 from django.urls import reverse
 from django.views.decorators.http import require_http_methods
 
-from access.authorize import Actor, allowed, authorize
+from access.authorize import Actor, allowed, authorize, one_look
 from access.declared import needs
 from access.policy import Action
 from access.requests import actor_of
@@ -52,9 +52,10 @@ def _view(kind: str) -> View:
     @require_http_methods(["GET", "HEAD", "POST"])
     @needs(action)
     def view(request: HttpRequest, cluster: str, service: str) -> HttpResponse:
-        actor, found = find_service(request, cluster, service)
-        authorize(actor, action, found.scope)
-        return _act(request, actor, found, kind)
+        with one_look():  # what is asked for in the end is authorized anew, where it is done
+            actor, found = find_service(request, cluster, service)
+            may = authorize(actor, action, found.scope)
+        return _act(request, actor, found, kind, may)
 
     return view
 
@@ -66,12 +67,15 @@ restart = _view(Operation.Kind.RESTART)
 resume = _view(Operation.Kind.RESUME)
 
 
-def _act(request: HttpRequest, actor: Actor, service: Service, kind: str) -> HttpResponse:
+def _act(
+    request: HttpRequest, actor: Actor, service: Service, kind: str, may: frozenset[Action]
+) -> HttpResponse:
     address = _address(kind, service)
     step = request.POST.get("step", "")
     if kind in WITHOUT_INPUT and step not in ("preview", "confirm"):
         return show(request, preview(actor, service, WITHOUT_INPUT[kind]()), address)
-    form = _form(kind, actor, service, request.POST if request.method == "POST" else None)
+    typed = request.POST if request.method == "POST" else None
+    form = _form(kind, actor, service, typed, may)
     if step not in ("preview", "confirm"):
         return _ask(request, actor, kind, form)
     if not form.is_valid():
@@ -98,8 +102,9 @@ def _unversioned(form: forms.ServiceForm) -> ServiceChange:
     return form.change.model_copy(update={"version": None})
 
 
-def _form(kind: str, actor: Actor, service: Service, data: QueryDict | None) -> forms.ServiceForm:
-    may = allowed(actor.user, service.scope)
+def _form(
+    kind: str, actor: Actor, service: Service, data: QueryDict | None, may: frozenset[Action]
+) -> forms.ServiceForm:
     if kind == Operation.Kind.UPDATE:
         note_env(actor, service, may)
     env = Action.SERVICE_ENV in may

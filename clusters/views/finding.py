@@ -9,7 +9,7 @@ from clusters.ports import Noun
 from clusters.selectors.clusters import cluster_seen_by
 from clusters.selectors.objects import object_seen_by
 from clusters.selectors.operations import operation_seen_by
-from clusters.selectors.services import service_seen_by
+from clusters.selectors.services import service_in_sight, service_seen_by
 
 
 def find_cluster(request: HttpRequest, name: str) -> tuple[Actor, Cluster]:
@@ -20,8 +20,10 @@ def find_cluster(request: HttpRequest, name: str) -> tuple[Actor, Cluster]:
 
 def find_service(request: HttpRequest, cluster: str, service: str) -> tuple[Actor, Service]:
     """Raises SignedOut, NotFound."""
-    actor, found = find_cluster(request, cluster)
-    return actor, service_seen_by(actor.user, found, service)
+    actor = actor_of(request)
+    if found := service_in_sight(actor.user, cluster, service):
+        return actor, found
+    return actor, service_seen_by(actor.user, cluster_seen_by(actor.user, cluster), service)
 
 
 def find_object(

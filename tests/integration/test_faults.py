@@ -160,9 +160,10 @@ class CancelsMeanwhile:
         self.writes = 0
 
     def service(self, service_id: str) -> Raw:
-        Operation.objects.filter(pk=self._operation.pk, state="running").update(
-            state="cancelling", cancel="stop"
+        before_it_is_sent = Operation.objects.filter(
+            pk=self._operation.pk, state__in=("pending", "running")
         )
+        before_it_is_sent.update(state="cancelling", cancel="stop")
         return self._engine.service(service_id)
 
     def update_service(self, *_: Any) -> list[str]:

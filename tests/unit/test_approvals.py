@@ -10,9 +10,9 @@ from django.utils import timezone
 
 from access.authorize import Actor, Forbidden, ProofNeeded
 from access.models import AuditEntry, BreakGlass, Grant, Protection, User
-from access.policy import Role
+from access.policy import Role, Scope
 from clusters.changes import Scale
-from clusters.models import Approval, Operation, Service
+from clusters.models import Approval, Cluster, Operation, Service
 from clusters.operations import approvals
 from clusters.operations.carry_out import advance
 from clusters.operations.previews import preview
@@ -246,6 +246,34 @@ def test_a_stack_protected_before_the_work_began_is_protected(ada: Actor, woken:
     assert advance(str(operation.pk), no_engine, "worker") is None
     operation.refresh_from_db()
     assert operation.state == S.FAILED
+
+
+# --- Where it is needed --------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("protected", "stack", "waits"),
+    [
+        (("local", ""), "shop", True),
+        (("local", ""), "", True),
+        (("local", "shop"), "shop", True),
+        (("local", "shop"), "blog", False),
+        (("local", "shop"), "", False),
+        (("by-another-name", ""), "shop", True),
+        (("by-another-name", "shop"), "shop", True),
+        (("in-no-swarm", ""), "shop", False),
+        (("elsewhere", ""), "shop", False),
+    ],
+)
+def test_a_place_is_as_protected_as_its_swarm(
+    protected: tuple[str, str], stack: str, waits: bool, ada: Actor
+) -> None:
+    for name, swarm in [("local", "s-1"), ("by-another-name", "s-1"), ("elsewhere", "s-2")]:
+        Cluster.objects.create(name=name, swarm_id=swarm)
+    Cluster.objects.create(name="in-no-swarm", swarm_id="")
+    Protection.objects.create(cluster=protected[0], stack=protected[1])
+    assert approvals.needed(ada.user, Scope("local", stack)) == waits
+    assert approvals.needed_in_any(ada.user, "local", [stack, "shop-2"]) == waits
 
 
 # --- Pages and the API ---------------------------------------------------------------------------

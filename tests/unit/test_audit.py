@@ -2,6 +2,7 @@
 
 import json
 import threading
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -32,6 +33,17 @@ def by_force(statement: str) -> None:
         cursor.execute("SET LOCAL session_replication_role = replica")
         cursor.execute(statement)
         cursor.execute("SET LOCAL session_replication_role = DEFAULT")
+
+
+def test_what_cannot_be_written_takes_with_it_what_it_stands_for() -> None:
+    """Also where somebody goes on after the failure: the change must not stand without it."""
+    kim = Actor(User.objects.create_user("kim"), "api")
+    with transaction.atomic():
+        User.objects.create_user("eve")
+        with suppress(DatabaseError):
+            audit.record(kim, "a" * 33, AuditEntry.Phase.INTENT)
+    assert not User.objects.filter(username="eve").exists()
+    assert not AuditEntry.objects.exists()
 
 
 # --- It only grows -------------------------------------------------------------------------------

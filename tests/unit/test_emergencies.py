@@ -147,6 +147,23 @@ def test_no_token_carries_what_an_emergency_gave(kim: User, shop: Service, role:
     assert carried == before
 
 
+PLACES = [EVERYWHERE, Scope("prod"), Scope("prod", "shop"), Scope("prod", "blog"), Scope("test")]
+
+
+@pytest.mark.parametrize("place", PLACES, ids=str)
+@pytest.mark.parametrize("held", PLACES, ids=str)
+def test_it_is_held_where_its_grant_holds(held: Scope, place: Scope, kim: User) -> None:
+    """The question that the trail asks has the rule of scopes once more, in SQL."""
+    soon = Now() + timedelta(hours=1)
+    where = {"cluster": held.cluster, "stack": held.stack}
+    glass = BreakGlass.objects.create(user=kim, reason=WHY, until=soon, **where)
+    Grant.objects.create(user=kim, role="admin", break_glass=glass, expires_at=soon, **where)
+    Grant.objects.create(user=kim, role="admin", expires_at=soon)  # a lasting one is none
+    assert emergency_of(kim, place) == (glass.pk if held.holds(place) else None)
+    run_out(glass)
+    assert emergency_of(kim, place) is None
+
+
 def test_a_token_waits_for_a_second_person_while_its_owner_broke_the_glass(
     kim: User, shop: Service
 ) -> None:
