@@ -32,13 +32,14 @@ from clusters.selectors.objects import object_seen_by
 from clusters.selectors.operations import operation_seen_by, operations_seen_by
 from clusters.selectors.services import service_seen_by, services_seen_by, without_specs
 from clusters.selectors.tasks import task_matrix
-from clusters.timeline.entries import Question, entries
+from clusters.timeline.entries import KINDS, Question, entries
 from live.changes import Touched
 from live.viewers import Fragments
 
 NOUNS: dict[str, Noun] = {"secret": "secret", "config": "config"}
 OF_EMERGENCIES = ("alarms", "emergencies", "emergency")  # topics that show when one runs out
 JUST_NOW = timedelta(minutes=5)  # as long as a repeated event is counted and not told anew
+OWN_KINDS = frozenset(KINDS) - {"alert"}  # alerts are pushed by who tells of them
 MOST_TOLD = 20  # entries of one push: a page that lacks one reads all of them anew
 _AT_A_GLANCE = ("service", "operation", "cluster", "node", "reset")
 Changes = list[Touched] | None  # None: whatever the topic shows may have changed
@@ -280,7 +281,7 @@ def _timeline(user: User, name: str, touched: Changes) -> Fragments:
     if not found:
         return {}
     cluster, now = cluster_seen_by(user, name), timezone.now()
-    question = Question(user, cluster, now - JUST_NOW, now)
+    question = Question(user, cluster, now - JUST_NOW, now, OWN_KINDS)
     keys = {t.key for t in found} | {t.parent for t in found}
     told = [e for e in entries(question) if e.key in keys]
     return {e.id: _html("timeline_entry", {"entry": e}) for e in told[:MOST_TOLD]}

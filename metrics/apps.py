@@ -5,6 +5,7 @@ class MetricsConfig(AppConfig):
     name = "metrics"
 
     def ready(self) -> None:
-        from metrics.fragments import announce  # noqa: PLC0415  # models are there only now
+        from metrics import fragments, timeline  # noqa: PLC0415  # models are there only now
 
-        announce()
+        fragments.announce()
+        timeline.announce()

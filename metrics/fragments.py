@@ -1,8 +1,9 @@
 """The live push of metrics, by way of the page's own socket.
 
 Topics are `metrics:<cluster>:<service>:<range>`, `panels:<cluster>:<stack>:<range>` (saved ones; no
-stack: the cluster's), `sparklines:<cluster>` and `source:<cluster>`. The hub asks for their state,
-which tells the poller that somebody looks; nothing here asks a source.
+stack: the cluster's), `alerts:<cluster>:<range>`, `sparklines:<cluster>` and `source:<cluster>`.
+The hub asks for their state, which tells the poller that somebody looks; nothing here asks a
+source.
 """
 
 import json
@@ -19,7 +20,7 @@ from clusters.selectors.clusters import cluster_seen_by
 from clusters.selectors.services import service_seen_by
 from live.changes import Touched
 from live.viewers import Fragments
-from metrics import contexts
+from metrics import contexts, timeline
 from metrics.marks import marks_of
 from metrics.pictures import Subject, as_json
 from metrics.poller import POLLER
@@ -33,6 +34,7 @@ LONGEST = 400  # characters of a topic
 def announce() -> None:
     fragments.add("metrics", Topic(_service, _is_charted, lambda a: POLLER.state(_subject(a))))
     fragments.add("panels", Topic(_panels, _is_charted, lambda a: POLLER.state(_saved(a))))
+    fragments.add("alerts", Topic(_alerts, _is_of_alerts, lambda a: POLLER.state(_fired(a))))
     fragments.add("sparklines", Topic(_sparklines, _is_cluster, _state_of("sparklines")))
     fragments.add("source", Topic(_source, _is_cluster, _state_of("source")))
 
@@ -86,6 +88,25 @@ def _panels(user: User, argument: str, touched: Changes) -> Fragments:
     panels_seen_in(user, cluster, subject.stack)
     news = json.dumps(as_json(POLLER.look(subject), tail=TAIL), separators=(",", ":"))
     return {"metrics-news": render_to_string("metrics/_news.html", {"news": news})}
+
+
+def _is_of_alerts(argument: str) -> bool:
+    cluster, _, span = argument.partition(":")
+    return _is_cluster(cluster) and span in timeline.SPANS
+
+
+def _fired(argument: str) -> Subject:
+    cluster, span = argument.split(":")
+    return Subject("alerts", cluster, range=span)
+
+
+def _alerts(user: User, argument: str, touched: Changes) -> Fragments:
+    """That they are others: a timeline that does not show them yet is read anew."""
+    if touched is not None:
+        return {}
+    name, span = argument.split(":")
+    told = timeline.news(user, cluster_seen_by(user, name), span).news
+    return {told: render_to_string("metrics/_timeline_news.html", {"news": told})}
 
 
 def _sparklines(user: User, name: str, touched: Changes) -> Fragments:

@@ -87,6 +87,11 @@ class Mapping:
         """Of what the programs tell themselves, and of alerts."""
         return Naming(self.service_label, self.service_with_stack)
 
+    @property
+    def namings(self) -> tuple[Naming, ...]:
+        """All by which an alert may name a service."""
+        return tuple(naming for naming in (self.service, self.containers) if naming.label)
+
     def changed(self, chosen: Labels[str, Any]) -> "Mapping":
         """With what somebody set by hand."""
         known = {field.name for field in fields(self)}

@@ -1,6 +1,6 @@
 """The PromQL of a service's charts. Pure: from a mapping and names to queries."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from metrics.mapping import Mapping, Naming, Service, short
@@ -186,10 +186,6 @@ def sparklines(mapping: Mapping, window: int) -> Iterator[tuple[str, Query]]:
 
 def alerts(mapping: Mapping, service: Service) -> str:
     """The query for alerts of a service; "" if no label names it."""
-    chosen = {matcher(naming, service) for naming in _namings(mapping)}
+    chosen = {matcher(naming, service) for naming in mapping.namings}
     firing = ("alertstate", "=", "firing")
     return " or ".join(sorted(selector("ALERTS", firing, one) for one in chosen))
-
-
-def _namings(mapping: Mapping) -> Iterable[Naming]:
-    return (naming for naming in (mapping.service, mapping.containers) if naming.label)

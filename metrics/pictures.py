@@ -6,7 +6,7 @@ is missing and why.
 
 import logging
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,7 @@ from access.policy import Scope
 from clusters.models import Cluster
 from clusters.models import Service as ServiceRow
 from metrics import panels
+from metrics.alerts import FIRING, Fired, fired, spans
 from metrics.cache import CACHE
 from metrics.detection import learned
 from metrics.explanations import explain
@@ -26,12 +27,13 @@ from metrics.ports import MOST_SERIES, Answer, Metrics, MetricsAway, MetricsErro
 from metrics.selectors import panels_of
 from metrics.sources import cache_key, metrics_for, note_answer, note_silence, source_of
 from metrics.syntax import read
-from metrics.windows import MINUTE, Window, is_fixed, window
+from metrics.windows import MINUTE, Window, fine_window, is_fixed, window
 
 log = logging.getLogger(__name__)
 
 SPARK = 30 * MINUTE  # what a sparkline shows
 SHORTEST, LONGEST = 5.0, 60.0  # seconds between two looks at what moves
+AT_ONCE = 15.0  # seconds between two looks at alerts, whose beginning is news in every range
 ANYTHING = "vector(1)"  # costs Prometheus nothing
 UNKNOWN_INTERVAL = 60  # seconds between two scrapes, until they are known: Prometheus' default
 MOST_ALERTS = 50
@@ -40,9 +42,11 @@ MOST_DRAWN = 20  # series of a saved panel
 
 @dataclass(frozen=True, slots=True)
 class Subject:
-    """What can be looked at: a service's charts, saved panels, a cluster's sparklines or source."""
+    """What can be looked at: a service's charts, saved panels, or of a cluster the sparklines, the
+    alerts that fired, the source.
+    """
 
-    kind: str  # service, panels, sparklines, source
+    kind: str  # service, panels, sparklines, alerts, source
     cluster: str
     service: str = ""
     range: str = ""
@@ -101,6 +105,7 @@ class Picture:
     window: Window | None = None
     charts: tuple[Chart, ...] = ()
     alerts: tuple[Mark, ...] = ()
+    fired: tuple[Fired, ...] = ()  # of the whole cluster: not everybody may see all of them
     reason: str = ""
     since: datetime | None = None
     again: float = SHORTEST  # seconds until it is worth another look
@@ -220,23 +225,10 @@ def _alerts(query: str, here: Window, ask: Ask) -> tuple[Mark, ...]:
 def _firing(series: Series, here: Window) -> Iterable[Mark]:
     name, severity = series.labels.get("alertname", "Alert"), series.labels.get("severity", "")
     label = f"{name} ({severity})" if severity else name
-    for first, last in _spans([point[0] for point in series.points], here.step):
+    for first, last in spans([point[0] for point in series.points], here.step):
         over = last < here.end
         state = "Resolved" if over else "Firing"
         yield Mark("alert", first, last if over else None, label, state, "bad", "alert-triangle")
-
-
-def _spans(times: Sequence[float], step: int) -> Iterable[tuple[float, float]]:
-    """Times without a gap, as (first, last)."""
-    first = last = None
-    for at in times:
-        if first is None or last is None or at - last > 1.5 * step:
-            if first is not None and last is not None:
-                yield first, last
-            first = at
-        last = at
-    if first is not None and last is not None:
-        yield first, last
 
 
 # --- Saved panels --------------------------------------------------------------------------------
@@ -292,6 +284,21 @@ def _draw_sparklines(
     return Picture("ok", here, charts, again=LONGEST)
 
 
+def _draw_alerts(cluster: Cluster, source: Source, metrics: Metrics, subject: Subject) -> Picture:
+    """What fired in the whole cluster. That it is too much costs the charts nothing."""
+    here = fine_window(subject.range, time.time())
+    try:
+        series = _asking(metrics, source, here)(FIRING).series
+        now = metrics.instant(FIRING).series
+    except MetricsAway:
+        raise
+    except MetricsError as failure:
+        return Picture("ok", reason=str(failure), again=LONGEST)
+    rows = ServiceRow.objects.filter(cluster=cluster).values_list("name", "stack")
+    services = [Service(*row) for row in rows]
+    return Picture("ok", fired=fired(source.mapping, services, series, now, here), again=AT_ONCE)
+
+
 def _draw_source(cluster: Cluster, source: Source, metrics: Metrics, subject: Subject) -> Picture:
     """Whether it answers, which is all that somebody who sets it up wants to know."""
     return Picture("ok", looked_up_at=source.detected_at)
@@ -301,6 +308,7 @@ _DRAWING: dict[str, Callable[[Cluster, Source, Metrics, Subject], Picture]] = {
     "service": _draw_service,
     "panels": _draw_panels,
     "sparklines": _draw_sparklines,
+    "alerts": _draw_alerts,
     "source": _draw_source,
 }
 

@@ -19,6 +19,8 @@ RANGES = {
 }
 DEFAULT = "1h"
 POINTS = 300  # of each series in a chart: about what a chart's width can show
+FINE = 720  # of what is there now and then, as alerts: when it began and ended matters
+FINEST = 15  # seconds: what rules are evaluated at is seldom less
 LONGEST = 366 * DAY
 # The eye divides time by these, and so do scrape intervals.
 STEPS = (
@@ -59,6 +61,12 @@ def aligned(start: int, end: int) -> Window:
 
 def moment(seconds: float) -> datetime:
     return datetime.fromtimestamp(seconds, UTC)
+
+
+def fine_window(name: str, now: float) -> Window:
+    """One of RANGES until now, at a step that tells when something began."""
+    step = max(FINEST, step_for(RANGES[name], FINE))
+    return Window(int(now - RANGES[name]) // step * step, int(now) // step * step, step)
 
 
 def is_range(text: str) -> bool:

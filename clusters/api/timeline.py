@@ -14,7 +14,7 @@ from clusters.api.answers import actor_of
 from clusters.problems import Invalid
 from clusters.selectors.clusters import cluster_seen_by
 from clusters.selectors.services import service_seen_by
-from clusters.timeline.entries import KINDS, MOST, Entry, Question, entries
+from clusters.timeline.entries import KINDS, MOST, Entry, Question, beside, entries
 
 router = Router(tags=["Clusters"])
 Kind = Literal["cluster", "leader", "node", "service", "alert", "operation", "engine"]
@@ -53,6 +53,9 @@ class Timeline(Schema):
     since: datetime
     until: datetime
     cut: bool = Field(description=f"Whether there is more than these {MOST}: ask for less time.")
+    lacking: list[str] = Field(
+        description="What cannot be told now, as alerts while their source is away, in words."
+    )
     items: list[TimelineEntry] = Field(description="The newest first.")
 
 
@@ -70,9 +73,15 @@ def show_timeline(
         raise Invalid("“since” must be before “until”, and at most 31 days.")
     one = service_seen_by(user, row, filters.service) if filters.service else None
     kinds = frozenset([filters.kind]) if filters.kind else frozenset(KINDS)
-    found = entries(Question(user, row, since, until, kinds, filters.stack, one))
-    items = [_shown(entry) for entry in found]
-    return {"since": since, "until": until, "cut": len(found) == MOST, "items": items}
+    question = Question(user, row, since, until, kinds, filters.stack, one)
+    found = entries(question)
+    return {
+        "since": since,
+        "until": until,
+        "cut": len(found) == MOST,
+        "lacking": [told.lacks for told in beside(question) if told.lacks],
+        "items": [_shown(entry) for entry in found],
+    }
 
 
 def _shown(entry: Entry) -> dict[str, Any]:

@@ -96,7 +96,7 @@ _EVENT = {
 }
 _ALERT = {
     "firing": Look("bad", "alert-triangle", "Firing"),
-    "resolved": Look("good", "circle-check", "Resolved"),
+    "resolved": Look("warn", "circle-check", "Resolved"),
 }
 LOOKS = {
     "event": _EVENT,

@@ -9,7 +9,7 @@ from datetime import datetime, timedelta
 from django.utils import timezone
 
 from clusters.templatetags.looks import look
-from clusters.timeline.entries import Entry, Question, told_kinds
+from clusters.timeline.entries import KINDS, Entry, Question
 
 COLUMNS = 120
 TONES = ("idle", "good", "busy", "warn", "bad")  # the worst of a column is what it shows
@@ -70,7 +70,7 @@ class _Column:
 
 def lanes(question: Question, entries: Iterable[Entry]) -> list[Lane]:
     """A lane for each kind that is asked for, empty ones too: nothing happened is an answer."""
-    titles = {kind: title for kind, title in told_kinds().items() if kind in question.kinds}
+    titles = {kind: title for kind, title in KINDS.items() if kind in question.kinds}
     by_kind: dict[str, list[Entry]] = {kind: [] for kind in titles}
     for entry in entries:
         by_kind[entry.kind].append(entry)

@@ -60,30 +60,64 @@ class Entry:
     count: int = 1
 
 
-Source = Callable[[Question], Iterable[Entry]]
-_sources: dict[Source, frozenset[str]] = {}  # and the kinds that each tells of
+@dataclass(frozen=True, slots=True)
+class Beside:
+    """What a source that asks elsewhere says besides its entries, which it does not always know."""
+
+    lacks: str = ""  # what cannot be told now, in words
+    soon: bool = False  # it can in a moment
+    topic: str = ""  # of the live push that tells of another answer, by an element with another id
+    news: str = ""  # the id that such an element has as of now
 
 
-def add_source(source: Source, *kinds: str) -> None:
+Tell = Callable[[Question], Iterable[Entry]]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    tell: Tell
+    kinds: frozenset[str]
+    there: Callable[[Cluster], bool]
+    beside: Callable[[Question], Beside] | None
+
+    def is_asked(self, question: Question) -> bool:
+        return bool(self.kinds & question.kinds) and self.there(question.cluster)
+
+
+_sources: dict[Tell, Source] = {}
+
+
+def add_source(
+    tell: Tell,
+    *kinds: str,
+    there: Callable[[Cluster], bool] = lambda cluster: True,
+    beside: Callable[[Question], Beside] | None = None,
+) -> None:
     """Let the timeline ask this one, too: an app does so once, when it is ready.
 
     A source answers with its entries within the question's time, at most MOST of them, and is
-    asked for no others. An alert has the look "alert", and is "firing" or "resolved".
+    asked for no others, nor of a cluster that it knows nothing of (`there`). It answers at once.
+    An alert has the look "alert", and is "firing" or "resolved".
     """
-    _sources[source] = frozenset(kinds)
+    _sources[tell] = Source(tell, frozenset(kinds), there, beside)
 
 
-def told_kinds() -> dict[str, str]:
+def told_kinds(cluster: Cluster) -> dict[str, str]:
     """The kinds that somebody tells of, with their titles, in the order of their lanes."""
-    told = frozenset(chain.from_iterable(_sources.values()))
+    told = {kind for source in _sources.values() if source.there(cluster) for kind in source.kinds}
     return {kind: title for kind, title in KINDS.items() if kind in told}
 
 
 def entries(question: Question) -> list[Entry]:
     """From all sources together, the newest first; at most MOST."""
-    asked = (source for source, kinds in _sources.items() if kinds & question.kinds)
-    told = chain.from_iterable(source(question) for source in asked)
+    asked = (source for source in _sources.values() if source.is_asked(question))
+    told = chain.from_iterable(source.tell(question) for source in asked)
     found = [entry for entry in told if entry.kind in question.kinds]
     return sorted(found, key=lambda entry: (entry.last_at or entry.at, entry.id), reverse=True)[
         :MOST
     ]
+
+
+def beside(question: Question) -> list[Beside]:
+    """What the sources that are asked say besides."""
+    return [s.beside(question) for s in _sources.values() if s.beside and s.is_asked(question)]

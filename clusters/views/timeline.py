@@ -16,7 +16,7 @@ from clusters.models import Cluster, Service
 from clusters.selectors.clusters import freshness as freshness_of
 from clusters.selectors.services import services_seen_by
 from clusters.timeline import axis
-from clusters.timeline.entries import KINDS, MOST, Question, entries, told_kinds
+from clusters.timeline.entries import KINDS, MOST, Question, beside, entries, told_kinds
 from clusters.timeline.groups import MOST_LINES, grouped
 from clusters.views.finding import find_cluster, find_service
 
@@ -60,14 +60,16 @@ def _happened(
     length = asked.get("range", "1h")
     hours, _ = RANGES.get(length, RANGES["1h"])
     now = timezone.now()
-    kinds = told_kinds()
+    kinds = told_kinds(cluster)
     chosen = frozenset(asked.getlist("kind")) & kinds.keys()
     since, wanted = now - timedelta(hours=hours), chosen or frozenset(kinds)
     question = Question(user, cluster, since, now, wanted, stack, service)
     found = entries(question)
-    groups = grouped(found)
+    groups, told = grouped(found), beside(question)
     return {
         "question": question,
+        "beside": told,
+        "topics": " ".join(one.topic for one in told if one.topic),
         "length": length if length in RANGES else "1h",
         "ranges": {key: words for key, (_, words) in RANGES.items()},
         "kinds": kinds,

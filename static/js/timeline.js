@@ -56,11 +56,28 @@ function show(mark) {
   entry.scrollIntoView({ block: "center" });
 }
 
+// Another range may be told of by other topics than those that the socket asked for.
+let topics = part()?.dataset.topics ?? "";
+
+function takeTopics() {
+  const now = part()?.dataset.topics ?? "";
+  if (now === topics) return;
+  const old = topics.split(" ");
+  const kept = document.body.dataset.liveTopics.trim().split(/\s+/).filter((one) => !old.includes(one));
+  topics = now;
+  const all = [...new Set([...kept, ...now.split(" ")])].filter(Boolean).join(" ");
+  if (all === document.body.dataset.liveTopics) return;
+  document.body.dataset.liveTopics = all;
+  document.dispatchEvent(new CustomEvent("pilothouse:topics"));
+}
+
 if (part()) {
   oneStop();
   setInterval(move, STEP);
   document.addEventListener("pilothouse:swapped", oneStop);
   document.addEventListener("htmx:afterSettle", oneStop);
+  document.addEventListener("pilothouse:swapped", takeTopics);
+  document.addEventListener("htmx:afterSettle", takeTopics);
   document.addEventListener("keydown", (event) => {
     const mark = event.target.closest?.(".mark");
     if (!mark) return;

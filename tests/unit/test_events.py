@@ -17,7 +17,7 @@ from clusters.inventory import events
 from clusters.models import Cluster, Operation
 from clusters.timeline import axis
 from clusters.timeline import entries as timeline
-from clusters.timeline.entries import Entry, Question, entries, told_kinds
+from clusters.timeline.entries import Beside, Entry, Question, entries, told_kinds
 from clusters.timeline.groups import MANY, grouped
 from live.changes import Touched
 from tests.unit.panel import MARKS, browser_of, client_of, make_cluster, make_service, make_user
@@ -209,14 +209,37 @@ def test_an_app_adds_what_it_can_tell(monkeypatch: pytest.MonkeyPatch) -> None:
         yield Entry("alert-1", "alert", question.since, "High load", "alert", "firing", open=True)
 
     monkeypatch.setattr(timeline, "_sources", dict(timeline._sources))
-    assert "alert" not in told_kinds()
-    timeline.add_source(alerts, "alert")
-    assert "alert" in told_kinds()
     cluster = make_cluster()
+    assert "alert" not in told_kinds(cluster)
+    timeline.add_source(alerts, "alert")
+    assert "alert" in told_kinds(cluster)
     assert [e.name for e in ask(cluster)] == ["High load"]
     page = browser_of(make_user(Role.VIEWER)).get("/clusters/local/timeline/").content.decode()
     assert "High load" in page
     assert "Firing" in page
+
+
+def test_a_source_says_what_it_cannot_tell_and_is_asked_where_it_is(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(timeline, "_sources", {})
+    timeline.add_source(
+        lambda question: [Entry("x-1", "alert", question.since, "High load", "alert", "firing")],
+        "alert",
+        there=lambda cluster: cluster.name == "local",
+        beside=lambda question: Beside("Asking…", soon=True, topic="x:local", news="x-now"),
+    )
+    here, elsewhere = make_cluster(), make_cluster("elsewhere")
+    assert (list(told_kinds(here)), told_kinds(elsewhere)) == (["alert"], {})
+    assert ask(elsewhere) == []
+    browser = browser_of(make_user(Role.VIEWER))
+    page = browser.get("/clusters/local/timeline/").content.decode()
+    assert "x:local" in page.partition("<main")[0]
+    assert 'id="x-now"' in page
+    assert "Asking…" in page
+    page = browser.get("/clusters/elsewhere/timeline/").content.decode()
+    assert "x:local" not in page
+    assert "x-now" not in page
 
 
 def of(number: int, seconds: float, state: str = "starting", **more: Any) -> Entry:

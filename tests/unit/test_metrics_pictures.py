@@ -1,12 +1,14 @@
 """Pictures: what a source says becomes charts, and what it does not say is told."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
 
 from clusters.models import Cluster
 from metrics import pictures
+from metrics.alerts import NOBODY
 from metrics.cache import Cache
 from metrics.models import Source
 from metrics.pictures import Picture, Subject, draw
@@ -27,6 +29,8 @@ class Fake:
 
     def instant(self, query: str, at: datetime | None = None) -> Answer:
         self._note(query)
+        if "ALERTS" in query:
+            return Answer((Series({}, ((1.0, 1.0),)),))
         if "__name__" in query:
             return Answer((Series({"__name__": "container_cpu_usage_seconds_total"}, ()),))
         return Answer((Series({SWARM: "web"}, ((1.0, 1.0), (16.0, 1.0))),))
@@ -130,3 +134,16 @@ def test_what_is_not_there_is_told(fake: Fake) -> None:
     assert draw(WEEK) == Picture("none")
     Source.objects.create(cluster=cluster, address="http://prometheus:9090")
     assert draw(WEEK) == Picture("gone")
+
+
+def test_alerts_are_drawn_and_that_they_are_too_many_costs_nothing_else(
+    fake: Fake, source: Source
+) -> None:
+    alerts = Subject("alerts", "local", range="1h")
+    over, still = draw(alerts).fired
+    assert (over.service, over.until is None, still.until) == (NOBODY, False, None)
+    fake.failure = lambda query: TooMuch("too much") if "ALERTS" in query else None
+    picture = draw(replace(alerts, range="6h"))
+    assert (picture.state, picture.reason, picture.fired) == ("ok", "too much", ())
+    fake.failure = lambda query: MetricsAway("it is away")
+    assert draw(alerts).state == "away"

@@ -8,7 +8,7 @@ from dataclasses import replace
 import pytest
 
 from metrics import poller
-from metrics.pictures import Mark, Picture, Subject, _spans, as_json
+from metrics.pictures import Mark, Picture, Subject, as_json
 from metrics.poller import Poller
 from tests.unit.panel import MARKS
 
@@ -152,11 +152,6 @@ def test_a_source_that_was_changed_is_asked_at_once(painter: Painter) -> None:
     painter.picture = Picture("ok", again=60)
     mine.forget("local")
     until(lambda: (picture := mine.look(WEB)) and picture.state == "ok")
-
-
-def test_an_alert_that_fires_twice_is_two_spans() -> None:
-    assert list(_spans([0, 15, 30, 90, 105], 15)) == [(0, 30), (90, 105)]
-    assert list(_spans([], 15)) == []
 
 
 def test_a_picture_as_json() -> None:

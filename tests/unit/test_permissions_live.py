@@ -45,7 +45,7 @@ def topics(place: str) -> list[str]:
         f"freshness:{cluster}", f"service:{cluster}:{service.engine_id}",
         f"operation:{operation.pk}", f"metrics:{cluster}:{name}:1h", f"sparklines:{cluster}",
         f"panels:{cluster}:{SCOPES[place].stack}:1h", f"panels:{cluster}::1h",
-        f"source:{cluster}", f"timeline:{cluster}",
+        f"source:{cluster}", f"timeline:{cluster}", f"alerts:{cluster}:1h",
     ]  # fmt: skip
     found += ["emergencies", f"emergency:{ARGUMENTS['emergency'][place]}"]
     for noun in ("secret", "config"):
