@@ -261,7 +261,8 @@ def _add_details(user: User, stacks: list[StackGlance], of: set[StackKey] | None
         return
     here = Q() if of is None else reduce(or_, (Q(cluster=pk, stack=s) for pk, s in wanted))
     for service in _worst(_seen(user, {pk for pk, _ in wanted}).filter(here)):
-        wanted[service.cluster_id, service.stack].worst.append(service)
+        if stack := wanted.get((service.cluster_id, service.stack)):  # or it came just now
+            stack.worst.append(service)
     active = operations_seen_by(user).filter(state__in=Operation.OPEN)
     shown = active.filter(here).defer("before", "after", "plan", "clash", "steps")
     for operation in shown.order_by("created_at"):

@@ -124,7 +124,7 @@ WHERE: dict[int, dict[str, list[str]]] = {
     12: {
         "unit/test_attacks": ["markup_in_names_labels_values_and_errors_is_text"],
         DEFENCES: ["a_page_holds_nothing_inline_and_tells_browsers_what_it_never_does"],
-        "browser/test_payloads": ["payloads_in_labels_values_logs_and_errors_stay_text"],
+        "browser/doing/test_payloads": ["payloads_in_labels_values_logs_and_errors_stay_text"],
     },
     13: {
         PERMISSIONS: [
