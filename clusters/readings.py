@@ -68,7 +68,11 @@ def stack_of(labels: dict[str, str] | None) -> str:
 
 def template_hash(template: Raw) -> str:
     """The identity of a task template; the Engine writes the default runtime in one place only."""
-    return specs.fingerprint({key: value for key, value in template.items() if key != "Runtime"})
+    return specs.fingerprint(_without_runtime(template))
+
+
+def _without_runtime(template: Raw) -> Raw:
+    return {key: value for key, value in template.items() if key != "Runtime"}
 
 
 def node_fields(raw: Raw) -> dict[str, Any]:
@@ -269,6 +273,15 @@ def _short(tasks: Sequence[Raw], wanted: Sequence[Raw]) -> Health:
 
 def _slot(task: Raw) -> Any:
     return task.get("Slot") or task.get("NodeID")
+
+
+def as_asked(service: Raw, tasks: Sequence[Raw]) -> bool:
+    """Whether as many tasks run as the spec asks for, and each with its present template."""
+    template = _without_runtime(service["Spec"].get("TaskTemplate", {}))
+    wanted = [task for task in tasks if task.get("DesiredState") == "running"]
+    return len(wanted) == _desired(service, wanted) and all(
+        _without_runtime(task.get("Spec") or {}) == template for task in wanted
+    )
 
 
 def settled(task: Raw) -> bool:

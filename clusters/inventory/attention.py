@@ -15,7 +15,7 @@ from dataclasses import dataclass, field
 HOT = 0.25  # seconds between two reads of a service that moves
 COOL = 5.0  # … of one that is unsettled but has not moved for long: pending, or starting slowly
 STILL = 3.0  # seconds without a movement after which the reads of an unsettled service thin out
-LINGER = 1.0  # seconds that a settled service is still read: its last write may be on its way
+LINGER = 1.0  # seconds after which a settled service is read for the last time: a write may be late
 PROBE = 0.5
 NODES = 5.0
 NETWORKS = 30.0
@@ -32,6 +32,7 @@ MANY = 50  # hot services above which one sweep is cheaper than their single rea
 class _Heat:
     due: float
     moved: float  # when it last differed
+    awaits: bool  # something surely happened that no reading has shown yet
     interval: float = HOT
 
 
@@ -42,10 +43,13 @@ class Attention:
     _hot: dict[str, _Heat] = field(default_factory=dict)
     _due: dict[str, float] = field(default_factory=dict)
 
-    def heat(self, service_ids: Iterable[str], now: float) -> None:
-        """These services move, or may: read them at once."""
+    def heat(self, service_ids: Iterable[str], now: float, *, awaits: bool = False) -> None:
+        """These services move, or may: read them at once.
+
+        `awaits`: one of their tasks changed where it runs, and its manager may not know yet.
+        """
         for service_id in service_ids:
-            self._hot[service_id] = _Heat(due=now, moved=now)
+            self._hot[service_id] = _Heat(due=now, moved=now, awaits=awaits)
 
     def hot_due(self, now: float) -> list[str]:
         return [service_id for service_id, heat in self._hot.items() if heat.due <= now]
@@ -53,19 +57,24 @@ class Attention:
     def is_hot(self, service_id: str) -> bool:
         return service_id in self._hot
 
-    def looked(self, service_id: str, now: float, *, moved: bool, settled: bool) -> None:
-        """A hot service was read: decide when again, or that it has settled."""
+    def looked(
+        self, service_id: str, now: float, *, moved: bool, settled: bool, as_asked: bool = False
+    ) -> None:
+        """A hot service was read: decide when again, or that it has settled.
+
+        `as_asked`: its tasks are what its spec asks for, so that nothing more is expected.
+        """
         heat = self._hot.get(service_id)
         if heat is None:
             return
         if moved:
-            heat.moved, heat.interval = now, HOT
+            heat.moved, heat.interval, heat.awaits = now, HOT, False
         elif settled and now - heat.moved >= LINGER:
             del self._hot[service_id]
             return
         elif now - heat.moved >= STILL:
             heat.interval = min(COOL, heat.interval * 1.5)
-        heat.due = now + heat.interval
+        heat.due = now + (LINGER if as_asked and not heat.awaits else heat.interval)
 
     def forget(self, service_ids: Iterable[str]) -> None:
         for service_id in service_ids:

@@ -21,6 +21,7 @@ from clusters.ports import (
 )
 
 SERVICE_ID = "com.docker.swarm.service.id"  # the Engine's own label on a task's container
+HEALTH_CHECK = "exec_"  # each run of one, that is: what it has found is an event of its own
 RETRY = 1.0  # seconds between two tries of an engine that does not answer as it should
 FACTS = 30.0
 SMALL = ("nodes", "networks", "secrets", "configs")  # lists that are read as a whole
@@ -97,8 +98,10 @@ class Watch:
             self._store.note(event)
             if kind == "service":
                 self._attention.heat([actor.get("ID", "")], now)
+            elif str(event.get("Action")).startswith(HEALTH_CHECK):
+                continue
             elif kind == "container" and SERVICE_ID in (actor.get("Attributes") or {}):
-                self._attention.heat([actor["Attributes"][SERVICE_ID]], now)
+                self._attention.heat([actor["Attributes"][SERVICE_ID]], now, awaits=True)
             elif f"{kind}s" in SMALL:
                 self._attention.at_once(f"{kind}s")
             elif event is STREAM_BROKE:
@@ -197,9 +200,13 @@ class Watch:
         now = self._clock()
         for raw in services:
             service_id = raw["ID"]
-            settled = all(readings.settled(task) for task in tasks.get(service_id, []))
+            if not self._attention.is_hot(service_id):
+                continue
+            its = tasks.get(service_id, [])
+            settled = all(readings.settled(task) for task in its) and not _rolling(raw)
+            as_asked = settled and readings.as_asked(raw, its)
             self._attention.looked(
-                service_id, now, moved=service_id in moved, settled=settled and not _rolling(raw)
+                service_id, now, moved=service_id in moved, settled=settled, as_asked=as_asked
             )
 
 

@@ -8,13 +8,15 @@ from clusters.inventory import attention as pace
 from clusters.inventory.attention import Attention
 
 
-def _reads(attention: Attention, until: float, *, moved: bool, settled: bool) -> list[float]:
+def _reads(
+    attention: Attention, until: float, *, moved: bool, settled: bool, as_asked: bool = False
+) -> list[float]:
     """The times at which service `s` is read until then, each reading with this outcome."""
     now, times = 0.0, []
     while attention.is_hot("s") and (now := now + attention.rest(now)) <= until:
         if attention.hot_due(now):
             times.append(now)
-            attention.looked("s", now, moved=moved, settled=settled)
+            attention.looked("s", now, moved=moved, settled=settled, as_asked=as_asked)
     return times
 
 
@@ -36,6 +38,22 @@ def test_what_has_settled_is_forgotten_after_a_moment() -> None:
     times = _reads(attention, 60, moved=False, settled=True)
     assert not attention.is_hot("s")
     assert times[-1] == pace.LINGER
+
+
+def test_what_is_as_asked_is_read_once_more_and_forgotten() -> None:
+    attention = Attention()
+    attention.heat(["s"], 0.0)
+    attention.looked("s", 0.0, moved=True, settled=True, as_asked=True)
+    assert _reads(attention, 60, moved=False, settled=True, as_asked=True) == [pace.LINGER]
+    assert not attention.is_hot("s")
+
+
+def test_what_awaits_a_task_is_read_often_until_it_shows() -> None:
+    attention = Attention()
+    attention.heat(["s"], 0.0, awaits=True)
+    assert _reads(attention, 0.6, moved=False, settled=True, as_asked=True) == [0.0, 0.25, 0.5]
+    attention.looked("s", 0.6, moved=True, settled=True, as_asked=True)
+    assert _reads(attention, 60, moved=False, settled=True, as_asked=True) == [0.6 + pace.LINGER]
 
 
 def test_what_waits_long_is_read_ever_more_rarely_but_never_forgotten() -> None:

@@ -73,6 +73,17 @@ def test_a_task_that_just_waits_is_starting() -> None:
         assert _health(_three(task(state))) == Health.STARTING
 
 
+def test_tasks_are_as_asked_by_number_and_by_template() -> None:
+    asked = service()
+    template = asked["Spec"]["TaskTemplate"]
+    present = [{**one, "Spec": {**template, "Runtime": "container"}} for one in _three()]
+    assert readings.as_asked(asked, present)
+    ended = {**task("failed", desired="shutdown"), "Spec": {}}
+    assert readings.as_asked(asked, [ended, *present])
+    assert not readings.as_asked(asked, present[:2])
+    assert not readings.as_asked(asked, [*present[:2], {**present[2], "Spec": {"ForceUpdate": 9}}])
+
+
 @pytest.mark.parametrize(
     ("state", "health"),
     [
