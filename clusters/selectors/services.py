@@ -1,6 +1,7 @@
 """Services: by name, and as the pages of a table."""
 
-from dataclasses import dataclass, field
+from collections import Counter
+from dataclasses import dataclass
 from typing import Any
 
 from django.db.models import Count, F, Q, QuerySet
@@ -71,6 +72,11 @@ class ServiceQuery:
     group: bool = False  # by stack
     page: int = 1
 
+    @property
+    def narrows(self) -> bool:
+        """Whether it leaves any service out."""
+        return bool(self.q or self.state or self.image) or self.stack is not None
+
 
 @dataclass(frozen=True, slots=True)
 class ServicePage:
@@ -81,16 +87,22 @@ class ServicePage:
     page: int
     pages: int
     query: ServiceQuery
-    by_health: dict[str, int] = field(default_factory=dict)  # of all the user sees, for the filter
-    stacks: list[str] = field(default_factory=list)
+    by_health: dict[str, int]  # of all the user sees, for the filter
+    stacks: list[str]
+
+    @property
+    def seen(self) -> int:
+        """How many there are without the filter."""
+        return sum(self.by_health.values())
 
 
 def service_page(
     user: User, cluster: Cluster, query: ServiceQuery, size: int = PAGE_SIZE
 ) -> ServicePage:
     visible = services_seen_by(user, cluster)
+    by_health, stacks = _kinds(visible)
     found = _matching(visible, query)
-    total = found.count()
+    total = found.count() if query.narrows else sum(by_health.values())
     pages = max(1, -(-total // size))
     page = min(max(1, query.page), pages)
     rows = without_specs(found).order_by(*_order(query))
@@ -100,9 +112,20 @@ def service_page(
         page=page,
         pages=pages,
         query=query,
-        by_health=service_health(user, cluster),
-        stacks=list(visible.order_by("stack").values_list("stack", flat=True).distinct()),
+        by_health=by_health,
+        stacks=stacks,
     )
+
+
+def _kinds(services: QuerySet[Service]) -> tuple[dict[str, int], list[str]]:
+    """How many there are of each health, and the stacks there are, in one query."""
+    by_health: Counter[str] = Counter()
+    stacks = set()
+    counted = services.order_by().values_list("stack", "health").annotate(Count("pk"))
+    for stack, health, count in counted:
+        by_health[health] += count
+        stacks.add(stack)
+    return dict(by_health), sorted(stacks)
 
 
 def _matching(services: QuerySet[Service], query: ServiceQuery) -> QuerySet[Service]:

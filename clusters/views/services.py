@@ -46,7 +46,6 @@ def table(request: HttpRequest, cluster: str) -> HttpResponse:
         "page": page,
         "columns": COLUMNS,
         "rows": contexts.service_rows(actor.user, page.rows),
-        "totals": contexts.service_totals(actor.user, found),
         "freshness": freshness(found),
         "may": allowed(actor.user, found.scope),
     }
