@@ -84,7 +84,7 @@ TEMPLATES = [
                 "django.contrib.messages.context_processors.messages",
                 "controlpanel.context.shell",
             ],
-            "builtins": ["clusters.templatetags.swarm"],
+            "builtins": [f"clusters.templatetags.{of}" for of in ("swarm", "moments", "values")],
         },
     }
 ]

@@ -14,7 +14,7 @@ from access.authorize import visible_scopes
 from access.models import User
 from access.policy import Scope
 from clusters.models import Cluster
-from clusters.templatetags.swarm import clock
+from clusters.templatetags.moments import clock
 from clusters.timeline.entries import Beside, Entry, Question, add_source
 from metrics.alerts import NOBODY, Fired
 from metrics.pictures import Picture, Subject

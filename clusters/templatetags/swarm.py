@@ -1,23 +1,20 @@
 """Tags and filters of the Swarm's vocabulary, known to every template."""
 
-import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from functools import lru_cache
 from typing import Any
 
 from django import template
 from django.template.loader import render_to_string
 from django.templatetags.static import static
-from django.utils import timezone
 from django.utils.html import format_html
 from django.utils.safestring import SafeString
 
 from access.models import User
 from access.policy import Action, Scope
 from access.words import said
-from clusters import specs, units
+from clusters import specs
 from clusters.models import MODELS, Cluster, Config, Operation, Secret, Service
 from clusters.operations import disposing
 from clusters.operations.rights import ACTIONS
@@ -25,7 +22,6 @@ from clusters.ports import Noun
 from clusters.readings import STACK_LABEL
 from clusters.selectors.objects import nouns_seen_by
 from clusters.selectors.tasks import Slot
-from clusters.specs import Reference
 from clusters.templatetags.looks import look
 
 register = template.Library()
@@ -61,142 +57,10 @@ def tone(value: str, kind: str) -> str:
     return look(kind, value).tone
 
 
-# --- Times ---------------------------------------------------------------------------------------
-
-_UNITS = ((86400, "d"), (3600, "h"), (60, "min"), (1, "s"))
-
-
-def ago(moment: datetime) -> str:
-    """ "5 min ago", "in 20 s"; static/js/times.js says the same and keeps it current."""
-    seconds = round((timezone.now() - moment).total_seconds())
-    if abs(seconds) < 1:
-        return "now"
-    size, unit = next((size, unit) for size, unit in _UNITS if abs(seconds) >= size)
-    text = f"{abs(seconds) // size} {unit}"
-    return f"{text} ago" if seconds > 0 else f"in {text}"
-
-
-@register.filter
-def when(moment: datetime | str | None) -> str:
-    """A moment, relative, with the exact time on hover. Takes ISO text too, as steps hold it."""
-    if not moment:
-        return "—"
-    if isinstance(moment, str):
-        moment = datetime.fromisoformat(moment)
-    local = timezone.localtime(moment)
-    return format_html(
-        '<time datetime="{}" title="{}">{}</time>',
-        moment.isoformat(timespec="seconds"),
-        local.strftime("%A %d %B %Y, %H:%M:%S %Z"),
-        ago(moment),
-    )
-
-
-@register.filter
-def ahead(moment: datetime | None) -> bool:
-    """Whether a moment is still to come: an estimate that has passed tells nothing."""
-    return moment is not None and moment > timezone.now() + timedelta(seconds=1)
-
-
-@register.filter
-def exactly(moment: datetime | None) -> str:
-    """A moment in full: for the audit trail."""
-    return timezone.localtime(moment).strftime("%Y-%m-%d %H:%M:%S") if moment else "—"
-
-
-_BROWSERS = ("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome")
-_SYSTEMS = ("Android", "iPhone", "iPad", "Windows", "Macintosh", "Linux")
-
-
-@register.filter
-def browser(user_agent: str) -> str:
-    """What somebody signed in with, as they would call it: "Firefox on Windows"."""
-    told = (*_BROWSERS, ("Safari/", "Safari"))
-    name = next((name for mark, name in told if mark in user_agent), "")
-    system = next((system for system in _SYSTEMS if system in user_agent), "")
-    system = "a Mac" if system == "Macintosh" else system
-    if not name:
-        return user_agent[:40] or "An unknown program"
-    return f"{name} on {system}" if system else name
-
-
-@register.filter
-def lasted(seconds: float | None) -> str:
-    """Seconds as people say them: "42 s", "3 min 5 s"."""
-    if seconds is None:
-        return "—"
-    minutes, rest = divmod(round(seconds), 60)
-    hours, minutes = divmod(minutes, 60)
-    if hours:
-        return f"{hours} h {minutes} min"
-    return f"{minutes} min {rest} s" if minutes else f"{rest} s"
-
-
-# --- Docker's units and values -------------------------------------------------------------------
-
-
-@register.filter
-def duration(ns: int | None) -> str:
-    return units.duration(ns)
-
-
-@register.filter
-def memory(count: int | None) -> str:
-    return units.memory(count)
-
-
-@register.filter
-def gibibytes(count: int | None) -> str:
-    """An amount of memory as a machine's size: "15.6 GiB"."""
-    return f"{(count or 0) / 2**30:.1f} GiB"
-
-
-@register.filter
-def cpus(nano: int | None) -> str:
-    return units.cpus(nano)
-
-
-@register.filter
-def image_name(image: str) -> str:
-    """The image without its digest."""
-    return image.split("@", 1)[0]
-
-
-@register.filter
-def as_json(value: Any) -> str:
-    return json.dumps(value, indent=2, ensure_ascii=False, sort_keys=True)
-
-
-@register.filter
-def spec_value(value: Any) -> str:
-    """One side of a difference, in short."""
-    if isinstance(value, dict | list):
-        return json.dumps(value, indent=1, ensure_ascii=False)
-    return json.dumps(value) if isinstance(value, bool) else str(value)
-
-
-_SAID = {"MemoryBytes": units.memory, "NanoCPUs": units.cpus} | dict.fromkeys(
-    ("Delay", "Monitor", "Interval", "Timeout", "StartPeriod", "StopGracePeriod", "Window"),
-    units.duration,
-)
-
-
-@register.filter
-def said_of(path: str, value: Any) -> str:
-    """The raw number of a spec's path as people say it: "10s", "512M"; "" for other paths."""
-    say = _SAID.get(path.rpartition(".")[2])
-    return say(value) if say and isinstance(value, int) else ""
-
-
 @register.filter
 def item(mapping: dict[str, Any], key: str) -> Any:
     """A value of a mapping by a key that the template holds in a variable."""
     return mapping.get(key)
-
-
-@register.filter
-def short_id(engine_id: str) -> str:
-    return engine_id[:12]
 
 
 # --- Small pictures ------------------------------------------------------------------------------
@@ -290,12 +154,6 @@ def right(operation: Operation) -> Action:
     return kinds.get(Operation.Kind(operation.kind), Action.SWARM_INIT)
 
 
-@register.filter
-def env_pairs(entries: list[str]) -> list[tuple[str, str]]:
-    """Docker's NAME=value list as pairs."""
-    return [(name, value) for name, _, value in (entry.partition("=") for entry in entries)]
-
-
 # --- Secrets and configs -------------------------------------------------------------------------
 
 
@@ -314,15 +172,6 @@ def own_labels(found: Secret | Config) -> list[str]:
     ]
 
 
-@register.filter
-def mount_path(reference: Reference, noun: Noun) -> str:
-    """Where the file is in the container: a secret's bare name is one below /run/secrets."""
-    file = reference.file
-    if file.startswith("/"):
-        return file
-    return f"/run/secrets/{file}" if noun == "secret" else f"/{file}"
-
-
 _PARTS = {
     "waiting": "waits for its turn",
     "sending": "is being sent the new version",
@@ -338,12 +187,6 @@ def part_word(part: dict[str, Any]) -> str:
     """How far one service of a rotation is."""
     word = _PARTS.get(part["state"], part["state"])
     return f"failed; {word}" if part.get("failed") else word
-
-
-@register.filter
-def octal(mode: int | None) -> str:
-    """A file's mode as `ls` and `chmod` have it: 0444."""
-    return "—" if mode is None else f"{mode:04o}"
 
 
 # --- The task matrix -----------------------------------------------------------------------------
@@ -365,12 +208,6 @@ def slot_label(slot: Slot) -> str:
         text += f" {place}"
     more = [*(["old version"] if cell.old else []), *([cell.task.error] if cell.task.error else [])]
     return ", ".join([text, *more])
-
-
-@register.filter
-def parts(path: str) -> list[str]:
-    """The names of a spec's path, between which a narrow column may break."""
-    return path.split(".")
 
 
 # --- Rows that hardly change ---------------------------------------------------------------------
@@ -416,40 +253,17 @@ def said_action(action: Action) -> str:
     return said(action)
 
 
-# --- At a glance ---------------------------------------------------------------------------------
+_BROWSERS = ("Edg/", "Edge"), ("OPR/", "Opera"), ("Firefox/", "Firefox"), ("Chrome/", "Chrome")
+_SYSTEMS = ("Android", "iPhone", "iPad", "Windows", "Macintosh", "Linux")
 
 
 @register.filter
-def since(moment: datetime) -> str:
-    """A moment after which something has been so: "for 5 min", kept current in the browser."""
-    local = timezone.localtime(moment)
-    return format_html(
-        '<time datetime="{}" title="since {}" data-for>{}</time>',
-        moment.isoformat(timespec="seconds"),
-        local.strftime("%A %d %B %Y, %H:%M:%S %Z"),
-        ago(moment).removesuffix(" ago"),
-    )
-
-
-@register.filter
-def clock(moment: datetime) -> str:
-    """A moment by the clock: today "14:03", else with its day."""
-    local = timezone.localtime(moment)
-    today = local.date() == timezone.localtime().date()
-    return local.strftime("%H:%M" if today else "%d %b %H:%M")
-
-
-# --- The timeline --------------------------------------------------------------------------------
-
-
-@register.filter
-def by_clock(moment: datetime) -> str:
-    """A moment by the clock to the second, with its day if that is not today."""
-    local = timezone.localtime(moment)
-    today = local.date() == timezone.localtime().date()
-    return local.strftime("%H:%M:%S" if today else "%a %d %b %H:%M:%S")
-
-
-@register.filter
-def lasted_until(moment: datetime, until: datetime) -> str:
-    return f"for {lasted((until - moment).total_seconds())}"
+def browser(user_agent: str) -> str:
+    """What somebody signed in with, as they would call it: "Firefox on Windows"."""
+    told = (*_BROWSERS, ("Safari/", "Safari"))
+    name = next((name for mark, name in told if mark in user_agent), "")
+    system = next((system for system in _SYSTEMS if system in user_agent), "")
+    system = "a Mac" if system == "Macintosh" else system
+    if not name:
+        return user_agent[:40] or "An unknown program"
+    return f"{name} on {system}" if system else name

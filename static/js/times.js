@@ -1,4 +1,4 @@
-// Keeps relative times current. The server writes them in the same words (templatetags/swarm.py).
+// Keeps relative times current. The server writes them in the same words (templatetags/moments.py).
 const UNITS = [[86400, "d"], [3600, "h"], [60, "min"], [1, "s"]];
 
 function ago(moment) {
