@@ -6,26 +6,23 @@ What was written last is remembered by version, so an answer that brings nothing
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from django.db import models, transaction
+from django.db import transaction
 from django.utils import timezone
 
 from clusters import readings, specs
 from clusters.events import Event
-from clusters.inventory import events, lease, revisions
+from clusters.inventory import events, lease
+from clusters.inventory.batch import Batch, Known, References, Tasks, slot_of, upsert
 from clusters.inventory.trouble import Past, become, over_it, remembered
-from clusters.models import Cluster, Config, Network, Node, Secret, Service, SwarmTask
+from clusters.models import Cluster, Config, Network, Node, Secret, SwarmTask
 from clusters.ports import EngineFacts, Noun, Raw
 from clusters.readings import Health
 from live import changes
 from live.changes import Touched
 
-Known = tuple[Any, ...]
-Tasks = dict[str, tuple[int, str]]  # task id → its version and slot
 Small = type[Node] | type[Network] | type[Secret] | type[Config]
-References = frozenset[tuple[Noun, str]]  # the secrets and configs that a service mounts
 NOUNS: tuple[Noun, Noun] = ("secret", "config")
 NODE_PAST = ("hostname", "state", "availability", "leader", "message")
-BATCH = 500  # rows an INSERT
 TELLING = frozenset({Health.FAILING, Health.PENDING})  # their reason is the newest error
 
 
@@ -93,7 +90,7 @@ class Store:
         self, services: Iterable[Raw], tasks: Mapping[str, list[Raw]], removed: Iterable[str] = ()
     ) -> set[str]:
         """Store these services with all of their tasks; returns the ids of those that differed."""
-        batch = _Batch(self.cluster)
+        batch = Batch(self.cluster)
         for raw in services:
             self._compare_service(raw, tasks.get(raw["ID"], []), batch)
         for service_id in removed:
@@ -103,7 +100,7 @@ class Store:
         self._listed.update(batch.listed)
         return batch.service_ids
 
-    def _compare_service(self, raw: Raw, tasks: list[Raw], batch: "_Batch") -> None:
+    def _compare_service(self, raw: Raw, tasks: list[Raw], batch: Batch) -> None:
         service_id, version = raw["ID"], raw["Version"]["Index"]
         stack = readings.stack_of(raw["Spec"].get("Labels"))
         tally = readings.tally(raw, tasks, self.ready_nodes)
@@ -124,7 +121,7 @@ class Store:
         self._compare_tasks(service_id, stack, tasks, batch)
         batch.listed[service_id] = _listed(raw)
 
-    def _compare_past(self, raw: Raw, stack: str, tally: readings.Tally, batch: "_Batch") -> Past:
+    def _compare_past(self, raw: Raw, stack: str, tally: readings.Tally, batch: Batch) -> Past:
         """What the service has become; that it has become so is an event."""
         service_id, before = raw["ID"], self._past.get(raw["ID"])
         name = readings.storable(raw["Spec"]["Name"])
@@ -144,11 +141,9 @@ class Store:
         batch.past[service_id] = past
         return past
 
-    def _compare_tasks(
-        self, service_id: str, stack: str, tasks: list[Raw], batch: "_Batch"
-    ) -> None:
+    def _compare_tasks(self, service_id: str, stack: str, tasks: list[Raw], batch: Batch) -> None:
         known = self._tasks.get(service_id, {})
-        present = {task["ID"]: (task["Version"]["Index"], _slot(task)) for task in tasks}
+        present = {task["ID"]: (task["Version"]["Index"], slot_of(task)) for task in tasks}
         for task in tasks:
             if known.get(task["ID"]) != present[task["ID"]]:
                 batch.add_task(task, service_id, stack)
@@ -157,13 +152,13 @@ class Store:
         if known != present:
             batch.known_tasks[service_id] = present
 
-    def _compare_references(self, service_id: str, present: References, batch: "_Batch") -> None:
+    def _compare_references(self, service_id: str, present: References, batch: Batch) -> None:
         """A secret or config that a service begins or ceases to use shows other consumers now."""
         for noun, key in self._references.get(service_id, frozenset()) ^ present:
             batch.touched.append(Touched(self.cluster.name, noun, key))
         batch.references[service_id] = present
 
-    def _compare_removed(self, service_id: str, batch: "_Batch") -> None:
+    def _compare_removed(self, service_id: str, batch: Batch) -> None:
         if service_id in self._services:
             batch.removed_services.append(service_id)
             self._compare_references(service_id, frozenset(), batch)
@@ -171,7 +166,7 @@ class Store:
             batch.touch("service", service_id, stack=past.stack)
             batch.happened(service_id, past, past.health, "removed")
 
-    def _commit(self, batch: "_Batch") -> None:
+    def _commit(self, batch: Batch) -> None:
         with transaction.atomic():
             lease.hold(self.cluster.pk, self.token, seen=True)
             batch.save(self.cluster)
@@ -269,7 +264,7 @@ class Store:
                     model(cluster=self.cluster, engine_id=key, **readings.storable(fields[key]))
                     for key in differing
                 ]
-                _upsert(model, rows)
+                upsert(model, rows)
                 model._default_manager.filter(cluster=self.cluster, engine_id__in=gone).delete()
                 told = events.keep(self.cluster, happened)
                 touched = (Touched(self.cluster.name, noun, key) for key in [*differing, *gone])
@@ -316,95 +311,8 @@ class Store:
         return [events.happened(self.cluster, Event.Kind.CLUSTER, name, name, **of)]
 
 
-class _Batch:
-    """The rows of one transaction."""
-
-    def __init__(self, cluster: Cluster) -> None:
-        self._of = cluster
-        self._cluster = cluster.name
-        self.touched: list[Touched] = []
-        self.service_ids: set[str] = set()
-        self.known_services: dict[str, Known] = {}
-        self.known_tasks: dict[str, Tasks] = {}
-        self.listed: dict[str, tuple[int, int]] = {}
-        self.references: dict[str, References] = {}
-        self.removed_services: list[str] = []
-        self.past: dict[str, Past] = {}
-        self.events: list[Event] = []
-        self._services: list[tuple[Raw, readings.Tally, Past, bool]] = []
-        self._tasks: list[Raw] = []
-        self._removed_tasks: list[str] = []
-
-    def touch(self, noun: str, key: str, parent: str = "", stack: str = "") -> None:
-        self.touched.append(Touched(self._cluster, noun, key, parent, stack))
-        self.service_ids.add(parent or key)
-
-    def happened(self, service_id: str, past: Past, before: str, after: str, **of: Any) -> None:
-        of |= {"stack": past.stack, "before": before, "after": after}
-        event = events.happened(self._of, Event.Kind.SERVICE, service_id, past.name, **of)
-        self.events.append(event)
-
-    def add_service(
-        self, raw: Raw, tally: readings.Tally, past: Past, *, new_version: bool
-    ) -> None:
-        self._services.append((readings.storable(raw), tally, past, new_version))
-        self.touch("service", raw["ID"], stack=past.stack)
-        if new_version:  # which of its tasks are of an old template
-            self.touch("slots", raw["ID"], stack=past.stack)
-
-    def add_task(self, raw: Raw, service_id: str, stack: str) -> None:
-        self._tasks.append(readings.storable(raw))
-        self.touch("slot", _slot(raw), service_id, stack)
-
-    def remove_task(self, task_id: str, slot: str, service_id: str, stack: str) -> None:
-        self._removed_tasks.append(task_id)
-        self.touch("slot", slot, service_id, stack)
-
-    def save(self, cluster: Cluster) -> None:
-        rows = [
-            Service(
-                cluster=cluster,
-                engine_id=raw["ID"],
-                **readings.service_fields(raw),
-                **_tallied(tally),
-                unwell_since=past.unwell_since,
-                well_since=past.well_since,
-            )
-            for raw, tally, past, _ in self._services
-        ]
-        _upsert(Service, rows)
-        for raw, _, _, new_version in self._services:
-            if new_version:
-                revisions.keep(cluster, raw["ID"], raw["Version"]["Index"], raw["Spec"])
-        tasks = [
-            SwarmTask(cluster=cluster, engine_id=t["ID"], **readings.task_fields(t))
-            for t in self._tasks
-        ]
-        _upsert(SwarmTask, tasks)
-        gone = SwarmTask.objects.filter(cluster=cluster)
-        gone.filter(engine_id__in=self._removed_tasks).delete()
-        if self.removed_services:
-            gone.filter(service_engine_id__in=self.removed_services).delete()
-            cluster.services.filter(engine_id__in=self.removed_services).delete()
-
-
 def _listed(raw: Raw) -> tuple[int, int]:
     return raw["Version"]["Index"], (raw.get("ServiceStatus") or {}).get("RunningTasks", 0)
-
-
-def _slot(task: Raw) -> str:
-    """A task's place: the number of its slot, or the node's id for a global service."""
-    return str(task.get("Slot") or task.get("NodeID", ""))
-
-
-def _tallied(tally: readings.Tally) -> dict[str, Any]:
-    return {
-        "running": tally.running,
-        "desired": tally.desired,
-        "health": tally.health,
-        "last_error": readings.storable(tally.last_error),
-        "last_error_at": tally.last_error_at,
-    }
 
 
 def _update_message(raw: Raw, past: Past) -> str:
@@ -422,16 +330,3 @@ def _references(spec: Raw) -> References:
 def _frozen(values: dict[str, Any]) -> Known:
     """What a row is known by. The data of a config never changes, and may be large."""
     return tuple(repr(value) for value in values.values() if not isinstance(value, bytes))
-
-
-def _upsert(model: type[models.Model], rows: list[Any]) -> None:
-    if not rows:
-        return
-    fields = [f.name for f in model._meta.fields if f.name not in ("id", "cluster", "engine_id")]
-    model._default_manager.bulk_create(
-        rows,
-        BATCH,
-        update_conflicts=True,
-        unique_fields=["cluster", "engine_id"],
-        update_fields=fields,
-    )
