@@ -214,9 +214,18 @@ def alertmanager(swarm: Swarm) -> None:
     get(f"http://{swarm.addresses('alertmanager')[0]}:9093/-/ready")
 
 
+def prometheus_of(nodes: Nodes) -> str:
+    """Where the lab's Prometheus answers."""
+    return _prometheus(Swarm(nodes, NAME))
+
+
+def _prometheus(swarm: Swarm) -> str:
+    return f"http://{swarm.addresses('prometheus')[0]}:9090"
+
+
 def prometheus(swarm: Swarm) -> None:
-    ip = swarm.addresses("prometheus")[0]
-    targets = get(f"http://{ip}:9090/api/v1/targets?state=active")["data"]["activeTargets"]
+    address = f"{_prometheus(swarm)}/api/v1/targets?state=active"
+    targets = get(address)["data"]["activeTargets"]
     down = [target["scrapeUrl"] for target in targets if target["health"] != "up"]
     jobs = {target["scrapePool"] for target in targets}
     expect(not down, f"down or not asked yet: {', '.join(down)}")
@@ -227,9 +236,8 @@ def prometheus(swarm: Swarm) -> None:
 def _query_check(query: str) -> Callable[[Swarm], None]:
     def probe(swarm: Swarm) -> None:
         haproxy(swarm)  # a percentile of no requests is no number
-        ip = swarm.addresses("prometheus")[0]
         asked = urllib.parse.urlencode({"query": query})
-        found = get(f"http://{ip}:9090/api/v1/query?{asked}")["data"]["result"]
+        found = get(f"{_prometheus(swarm)}/api/v1/query?{asked}")["data"]["result"]
         numbers = [float(series["value"][1]) for series in found]
         expect(any(not math.isnan(number) for number in numbers), "it has no value yet")
 

@@ -84,15 +84,18 @@ class Panel:
     def url(self) -> str:
         return self.output.read_text().rpartition(UP)[2].strip()
 
-    def register(self, addresses: Sequence[str]) -> None:
-        """Make the lab a cluster of the panel, unless it is."""
+    def register(self, addresses: Sequence[str], prometheus: str) -> None:
+        """Make the lab a cluster of the panel, unless it is, with this source of metrics."""
         token = self.issue_token()
         if self._api(token, "GET", f"/clusters/{CLUSTER}") == 404:
-            status = self._api(
-                token, "POST", "/clusters", {"name": CLUSTER, "addresses": [*addresses]}
-            )
+            new = {"name": CLUSTER, "addresses": [*addresses]}
+            status = self._api(token, "POST", "/clusters", new)
             if status != 201:
                 raise PanelFailed(f"The panel did not take the lab as a cluster (status {status}).")
+        source = {"address": prometheus}
+        status = self._api(token, "PUT", f"/clusters/{CLUSTER}/metrics/source", source)
+        if status != 200:
+            raise PanelFailed(f"The panel did not take the lab's Prometheus (status {status}).")
 
     def issue_token(self) -> str:
         """A token for the panel's API, with the rights of its admin."""

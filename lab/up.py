@@ -65,7 +65,7 @@ def _make(
 def _start_panel(lab: Lab) -> None:
     panel = panel_of(lab.layout)
     panel.start()
-    panel.register([engine.url for engine in lab.managers])
+    panel.register([engine.url for engine in lab.managers], checks.prometheus_of(lab.nodes))
 
 
 def _summary(lab: Lab, timings: Timings) -> None:
