@@ -11,6 +11,7 @@ from access.models import User
 from clusters.models import Cluster, Operation
 from clusters.problems import NotFound
 from clusters.readings import Health
+from clusters.selectors.operations import operations_seen_by
 from clusters.selectors.scopes import in_scopes
 from clusters.selectors.services import service_health, services_seen_by
 
@@ -76,6 +77,7 @@ def cluster_summary(user: User, cluster: Cluster) -> ClusterSummary:
     services = services_seen_by(user, cluster)
     health = service_health(user, cluster)
     tasks = services.aggregate(running=Sum("running", default=0), desired=Sum("desired", default=0))
+    under_way = operations_seen_by(user).filter(cluster=cluster, state__in=Operation.ACTIVE)
     nodes = cluster.nodes.aggregate(all=Count("pk"), ready=Count("pk", filter=Q(state="ready")))
     return ClusterSummary(
         cluster=cluster,
@@ -86,5 +88,5 @@ def cluster_summary(user: User, cluster: Cluster) -> ClusterSummary:
         by_health=health,
         running=tasks["running"],
         desired=tasks["desired"],
-        active_operations=cluster.operations.filter(state__in=Operation.ACTIVE).count(),
+        active_operations=under_way.count(),
     )

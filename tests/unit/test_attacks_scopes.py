@@ -25,6 +25,7 @@ from live.changes import Touched
 from tests.unit.panel import (
     ApiClient,
     browser_of,
+    client_of,
     keep_revision,
     make_cluster,
     make_service,
@@ -114,6 +115,13 @@ def test_the_networks_of_other_stacks_are_absent(service: Service) -> None:
         assert {network["name"] for network in told} == names
         page = browser_of(user).get("/clusters/local/").content
         assert (b"blog_inner" in page) is ("blog_inner" in names)
+
+
+def test_the_operations_of_other_stacks_are_not_counted(service: Service) -> None:
+    request(proven(make_user(Role.OPERATOR)), service, Scale(replicas=5), wake=Woken())
+    for stack, count in (("shop", 1), ("blog", 0)):
+        told = client_of(Role.VIEWER, cluster="local", stack=stack).get("/clusters/local").json()
+        assert told["active_operations"] == count
 
 
 # --- Around the second person --------------------------------------------------------------------
