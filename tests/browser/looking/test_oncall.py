@@ -157,6 +157,14 @@ def test_the_wall_says_loudly_when_its_socket_is_gone(browser: Browser, panel: P
     person.context.close()
 
 
+def test_a_key_fills_the_screen_with_the_wall(person: Person) -> None:
+    page = person.open("/wall/").page
+    page.keyboard.press("f")
+    page.wait_for_function("document.fullscreenElement", timeout=PATIENCE)
+    page.keyboard.press("f")
+    page.wait_for_function("!document.fullscreenElement", timeout=PATIENCE)
+
+
 def test_a_timeline_is_live_and_reached_by_keys(person: Person, failing: str) -> None:
     path = "/clusters/simulated/timeline/?kind=service&stack=stack007"
     page = person.open(path).page
