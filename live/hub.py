@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import psycopg
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import DatabaseError, connection
 
 from live import changes
 from live.changes import Touched
@@ -147,8 +147,7 @@ class Hub:
 
     async def _in_thread(self, call: Callable[..., Any], *args: Any) -> Any:
         def guarded() -> Any:
-            close_old_connections()
-            try:
+            try:  # with the connection of the call before: to ask whether it lives costs a query
                 return call(*args)
             except DatabaseError:
                 connection.close()

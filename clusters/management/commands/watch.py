@@ -12,7 +12,7 @@ from typing import Any
 
 from django.conf import settings
 from django.core.management.base import BaseCommand
-from django.db import DatabaseError, close_old_connections, connection
+from django.db import DatabaseError, connection
 
 from clusters.adapters.docker_engine import DockerEngine
 from clusters.adapters.docker_streams import DockerStreams
@@ -82,8 +82,7 @@ async def _in(thread: ThreadPoolExecutor, call: Any, *args: Any) -> Any:
     """Run in the thread; a database that is away is logged and gives None, for the next try."""
 
     def guarded() -> Any:
-        close_old_connections()
-        try:
+        try:  # with the connection of the call before: to ask whether it lives costs a query
             return call(*args)
         except DatabaseError as error:
             log.warning("The database does not answer: %s", error)
