@@ -96,7 +96,7 @@ def _entry(cluster: Cluster, one: Fired) -> Entry:
         name=one.service.name or cluster.name,
         look="alert",
         state="firing" if one.until is None else "resolved",
-        text=f"{text}, since before that" if one.before else text,
+        text=f"{text}, begun earlier" if one.before else text,
         link=reverse("clusters:service" if of_service else "clusters:cluster", args=address),
         stack=one.service.stack,
     )

@@ -220,7 +220,10 @@ export class Chart {
       ctx.fillStyle = style("--quiet");
       ctx.font = `${10 * devicePixelRatio}px system-ui, sans-serif`;
       ctx.textAlign = "right";
-      ctx.fillText(line.label, bbox.left + bbox.width - 3 * devicePixelRatio, at - 3 * devicePixelRatio);
+      // Below a line at the top, where alerts are drawn.
+      const above = at - bbox.top > 20 * devicePixelRatio;
+      ctx.textBaseline = above ? "bottom" : "top";
+      ctx.fillText(line.label, bbox.left + bbox.width - 3 * devicePixelRatio, at + (above ? -2 : 3) * devicePixelRatio);
       ctx.restore();
     });
   }
