@@ -70,7 +70,14 @@ class Person:
 
     def confirm(self, verb: str) -> None:
         self.dialog.get_by_role("button", name=re.compile(f"^{verb} ")).click()
-        expect(self.dialog).to_have_count(0, timeout=PATIENCE)
+        self.until_closed()
+
+    def until_closed(self) -> None:
+        """Wait until the dialog is gone; fails with what it says."""
+        try:
+            expect(self.dialog).to_have_count(0, timeout=PATIENCE)
+        except AssertionError as error:
+            raise AssertionError(f"The dialog stays: {self.dialog.inner_text()}") from error
 
     def update_to(self, image: str) -> None:
         """Ask for an update to the image, by way of the preview."""
@@ -84,7 +91,7 @@ class Person:
         self.head.get_by_role("link", name="Cancel…").click()
         self.dialog.get_by_role("radio", name=re.compile(f"^{how}")).check()
         self.dialog.get_by_role("button", name="Cancel the operation").click()
-        expect(self.dialog).to_have_count(0, timeout=PATIENCE)
+        self.until_closed()
 
     @property
     def head(self) -> Locator:

@@ -67,7 +67,8 @@ class Relay:
         if self._server:
             self._server.close()
         for writer in list(self._open):
-            writer.transport.abort()
+            with contextlib.suppress(AttributeError):  # one with TLS that was closed twice has none
+                writer.transport.abort()
         if self._listen:
             self._listen.unlink(missing_ok=True)
 
