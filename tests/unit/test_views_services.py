@@ -9,8 +9,9 @@ from django.db.models.functions import Now
 from django.test import Client
 from django.test.utils import CaptureQueriesContext
 
+from access.models import User
 from access.policy import Role
-from clusters import readings
+from clusters import readings, specs
 from clusters.models import Cluster, Operation, Service, SwarmTask
 from tests.unit.panel import (
     change_elsewhere,
@@ -363,3 +364,17 @@ def test_a_dialog_closes_with_a_notice(service: Service, operator: Client) -> No
     assert answer["HX-Retarget"] == "#notices"
     assert answer["HX-Trigger"] == "pilothouse:done"
     assert "was asked for" in text(answer)
+
+
+@pytest.mark.parametrize("state", [Operation.State.CANCELLING, Operation.State.CANCELLED])
+def test_a_stopped_rollout_is_resumed_once_its_stop_has_ended(
+    service: Service, operator: Client, state: Operation.State
+) -> None:
+    """Until then it would be refused: one operation at a time."""
+    Service.objects.update(spec=specs.held(service.spec), health="paused")
+    Operation.objects.create(
+        kind="update", cluster=service.cluster, target_id=service.engine_id, target=service.name,
+        requested_by=User.objects.first(), state=state, change={}, before={}, after={},
+    )  # fmt: skip
+    offered = "Resume…" in text(operator.get(WEB))
+    assert offered is (state == Operation.State.CANCELLED)
