@@ -105,9 +105,12 @@ def service_page(
     total = found.count() if query.narrows else sum(by_health.values())
     pages = max(1, -(-total // size))
     page = min(max(1, query.page), pages)
-    rows = without_specs(found).order_by(*_order(query))
+    rows = without_specs(found).select_related(None).order_by(*_order(query))
+    shown = list(rows[(page - 1) * size : page * size])
+    for row in shown:
+        row.cluster = cluster  # once, not with each row
     return ServicePage(
-        rows=list(rows[(page - 1) * size : page * size]),
+        rows=shown,
         total=total,
         page=page,
         pages=pages,
