@@ -6,7 +6,6 @@ as it was shown last is not shown again.
 
 import asyncio
 import logging
-from collections import Counter
 from collections.abc import Callable, Hashable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -18,7 +17,7 @@ from django.db import DatabaseError, connection
 
 from live import changes
 from live.changes import Touched
-from live.viewers import Batch, Fragments, Viewer
+from live.viewers import Batch, Fragments, Kind, Viewer
 from telemetry import series
 
 log = logging.getLogger(__name__)
@@ -32,6 +31,7 @@ MOST_MISSED = 1000  # changes: whoever missed more is quicker served by reading 
 
 Render = Callable[[Any, str, list[Touched] | None], Fragments]  # user, topic, changes (None: all)
 Class = tuple[str, Hashable]  # a topic, and the rights of those who look at it
+Kinds = dict[Kind, list[Viewer]]
 
 
 @dataclass(frozen=True)
@@ -52,6 +52,7 @@ class Hub:
         self._hooks = hooks
         self._viewers: set[Viewer] = set()
         self._newcomers: list[Viewer] = []
+        self._kinds: dict[Kind, set[Viewer]] = {}  # of those that have caught up
         self._sequence = 0
         self._wake = asyncio.Event()
         self._look = asyncio.Event()
@@ -77,6 +78,16 @@ class Hub:
         self._viewers.discard(viewer)
         if viewer in self._newcomers:
             self._newcomers.remove(viewer)
+        alike = self._kinds.get(viewer.kind, set())
+        alike.discard(viewer)
+        if not alike:
+            self._kinds.pop(viewer.kind, None)
+
+    def _admit(self, viewer: Viewer) -> None:
+        """It has caught up: what is delivered from now on is delivered to it as well."""
+        viewer.caught_up = True
+        if viewer in self._viewers:  # or it left in the meantime
+            self._kinds.setdefault(viewer.kind, set()).add(viewer)
 
     # --- The bus ---------------------------------------------------------------------------------
 
@@ -130,7 +141,7 @@ class Hub:
         """Nobody knows what was shown to whom: all of them read their page."""
         self._shown.clear()
         for viewer in newcomers:
-            viewer.caught_up = True
+            self._admit(viewer)
         self._reload(list(self._viewers), self._sequence)
 
     def _some_newcomers(self) -> list[Viewer]:
@@ -159,7 +170,7 @@ class Hub:
         """What newcomers missed between their page and their socket."""
         if not newcomers:
             return
-        if not any(v.caught_up for v in self._viewers):  # nothing was delivered before now
+        if not self._kinds:  # nothing was delivered before now
             self._sequence = await self._in_thread(changes.current)
         by_since: dict[int, list[Viewer]] = {}
         for viewer in newcomers:
@@ -170,9 +181,10 @@ class Hub:
                 if _too_much(touched) or len(touched or ()) > MOST_MISSED:
                     self._reload(viewers, self._sequence)
                 else:
-                    await self._show(_classes(viewers), touched, self._sequence)
+                    await self._show(_by_kind(viewers), touched, self._sequence)
             for viewer in viewers:
-                viewer.caught_up, viewer.joined = True, self._sequence
+                viewer.joined = self._sequence
+                self._admit(viewer)
 
     async def _deliver(self) -> None:
         """What changed since the last time; told as delivered only once all of it is."""
@@ -182,19 +194,19 @@ class Hub:
         if touched == []:
             return
         # One that joined just now has older changes to get first, and these with them.
-        viewers = [v for v in self._viewers if v.caught_up]
+        kinds = {kind: list(viewers) for kind, viewers in self._kinds.items()}
         sequence = (
             await self._in_thread(changes.current)
             if touched is None
             else self._sequence + len(touched)
         )
         if _too_much(touched):
-            self._reload(viewers, sequence)
+            self._reload([viewer for alike in kinds.values() for viewer in alike], sequence)
             self._shown.clear()
         else:
-            classes = _classes(viewers)
+            classes = {(topic, rights) for rights, topics in kinds for topic in topics}
             self._shown = {key: self._shown.get(key, {}) for key in classes}
-            await self._show(classes, touched, sequence, news_alone=True)
+            await self._show(kinds, touched, sequence, news_alone=True)
         self._sequence = sequence
 
     def _reload(self, viewers: list[Viewer], sequence: int) -> None:
@@ -203,26 +215,41 @@ class Hub:
             viewer.wake.set()
 
     async def _show(
-        self,
-        classes: dict[Class, list[Viewer]],
-        touched: list[Touched],
-        sequence: int,
-        *,
-        news_alone: bool = False,
+        self, kinds: Kinds, touched: list[Touched], sequence: int, *, news_alone: bool = False
     ) -> None:
-        """Render once per topic and permission class; hand the result to all of them."""
-        left = Counter(viewer for members in classes.values() for viewer in members)
-        for key, members in classes.items():
-            whole = await self._rendered(members[0].user, key[0], touched)
-            known = self._known(key, whole, touched, sequence) if news_alone else {}
-            all_of_it = Batch(whole)
-            news = Batch({e: html for e, html in whole.items() if e not in known})
-            oldest = min(known.values(), default=0)
-            for viewer in members:
-                left[viewer] -= 1
-                if not left[viewer]:  # only now: a frame may have left between two topics
-                    viewer.sequence = sequence
-                viewer.put(news if viewer.joined < oldest else all_of_it)
+        """Render once per topic and permission class; hand the result to all of them.
+
+        Of every page first what it is about, which stands first among its topics.
+        """
+        rendered: dict[Class, tuple[Batch, Batch, int]] = {}
+        for place in range(max((len(topics) for _, topics in kinds), default=0)):
+            for (rights, topics), viewers in kinds.items():
+                if place >= len(topics):
+                    continue
+                key = topics[place], rights
+                if key not in rendered:
+                    user = viewers[0].user
+                    rendered[key] = await self._news(user, key, touched, sequence, news_alone)
+                if place == len(topics) - 1:  # only now: a frame may have left between two topics
+                    for viewer in viewers:
+                        viewer.sequence = sequence
+                whole, news, oldest = rendered[key]
+                if whole.fragments:
+                    for viewer in viewers:
+                        viewer.put(news if viewer.joined < oldest else whole)
+
+    async def _news(
+        self, user: Any, key: Class, touched: list[Touched], sequence: int, alone: bool
+    ) -> tuple[Batch, Batch, int]:
+        """All fragments; what of them is new, if that is asked for; and for who joined before
+        which sequence that is enough."""
+        whole = await self._rendered(user, key[0], touched)
+        known = self._known(key, whole, touched, sequence) if alone else {}
+        all_of_it = Batch(whole)
+        if not known:
+            return all_of_it, all_of_it, 0
+        news = {element: html for element, html in whole.items() if element not in known}
+        return all_of_it, Batch(news), min(known.values())
 
     def _known(
         self, key: Class, whole: Fragments, touched: list[Touched], sequence: int
@@ -288,8 +315,10 @@ class Hub:
         classes: dict[Class, list[Viewer]] = {}
         for viewer in self._viewers:
             # A newcomer's page may be older than the state that was looked at last.
-            for topic in viewer.topics & (moved if viewer.in_time else now.keys()):
-                classes.setdefault((topic, viewer.rights), []).append(viewer)
+            concerned = moved if viewer.in_time else now.keys()
+            for topic in viewer.topics if concerned else ():
+                if topic in concerned:
+                    classes.setdefault((topic, viewer.rights), []).append(viewer)
             viewer.in_time = True
         for key, members in classes.items():
             self._shown.pop(key, None)
@@ -307,11 +336,10 @@ class Hub:
                 viewer.spoken_to = False
 
 
-def _classes(viewers: Iterable[Viewer]) -> dict[Class, list[Viewer]]:
-    found: dict[Class, list[Viewer]] = {}
+def _by_kind(viewers: Iterable[Viewer]) -> Kinds:
+    found: Kinds = {}
     for viewer in viewers:
-        for topic in viewer.topics:
-            found.setdefault((topic, viewer.rights), []).append(viewer)
+        found.setdefault(viewer.kind, []).append(viewer)
     return found
 
 
@@ -322,7 +350,7 @@ def _too_much(touched: list[Touched] | None) -> bool:
 
 def _alike(one: Viewer, other: Viewer) -> bool:
     """Whether both are shown the same, from the same change on."""
-    return (one.sequence, one.topics, one.rights) == (other.sequence, other.topics, other.rights)
+    return (one.sequence, one.kind) == (other.sequence, other.kind)
 
 
 def announce_revoked(user: int | None) -> None:

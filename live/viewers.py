@@ -10,6 +10,7 @@ from typing import Any
 from telemetry import series
 
 Fragments = dict[str, str]  # an element's id → its HTML
+Kind = tuple[Hashable, tuple[str, ...]]  # rights and topics: all of one kind are shown the same
 
 
 class Batch:
@@ -40,7 +41,7 @@ class Viewer:
 
     user: Any
     rights: Hashable  # the permission class: viewers of one class see the same fragments
-    topics: frozenset[str]
+    topics: tuple[str, ...]  # what the page is about first
     session: str = ""
     sequence: int = 0
     closing: int = 0  # a WebSocket close code, once the viewer must go
@@ -52,6 +53,10 @@ class Viewer:
     spoken_to: bool = False  # since the last beat
     pending: Batch = NOTHING
     wake: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def kind(self) -> Kind:
+        return self.rights, self.topics
 
     @property
     def person(self) -> Any:

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Hashable
+from functools import lru_cache
 from urllib.parse import parse_qs
 
 from asgiref.sync import sync_to_async
@@ -26,7 +27,13 @@ MOST_TOPICS = 20
 
 def rights_of(grants: list[Held]) -> Hashable:
     """The permission class: whoever holds the same rights sees the same fragments."""
-    return frozenset(grants)
+    return _one_of_all(frozenset(grants))
+
+
+@lru_cache(maxsize=1000)
+def _one_of_all(rights: Hashable) -> Hashable:
+    """Of equal rights the same object, for they are compared at each delivery to each viewer."""
+    return rights
 
 
 def ended(viewers: list[Viewer]) -> dict[Viewer, int]:
@@ -35,13 +42,18 @@ def ended(viewers: list[Viewer]) -> dict[Viewer, int]:
     active = set(User.objects.filter(pk__in=users, is_active=True).values_list("pk", flat=True))
     sessions, tokens = _sessions(viewers), _tokens(viewers)
     held = held_by_many(users)
+    rights: dict[tuple[int, int | None], Hashable] = {
+        (user, None): rights_of(mine) for user, mine in held.items()
+    }
+    for key, of in tokens.items():
+        rights[of.user_id, key] = rights_of(within_token(held[of.user_id], of))
     codes = {}
     for viewer in viewers:
-        mine, came_with = held[viewer.user.pk], viewer.user.token
+        user, came_with = viewer.user.pk, viewer.user.token
         token = tokens.get(came_with.pk) if came_with else None
-        if viewer.user.pk not in active or not (token or viewer.session in sessions):
+        if user not in active or not (token or viewer.session in sessions):
             codes[viewer] = SIGNED_OUT
-        elif rights_of(within_token(mine, token) if token else mine) != viewer.rights:
+        elif rights[user, token.pk if token else None] != viewer.rights:
             codes[viewer] = CHANGED
     return codes
 
@@ -89,12 +101,12 @@ class LiveConsumer(AsyncWebsocketConsumer):
             await self.close(SIGNED_OUT)
             return
         query = parse_qs(self.scope["query_string"].decode(errors="replace"))
-        topics = frozenset(filter(fragments.is_topic, query.get("topics", [])[:MOST_TOPICS]))
+        asked = filter(fragments.is_topic, query.get("topics", [])[:MOST_TOPICS])
         since = query.get("since", ["0"])[0]
         self.viewer = Viewer(
             user=user,
             rights=rights_of(await sync_to_async(grants_of)(user)),
-            topics=topics,
+            topics=tuple(dict.fromkeys(asked)),
             session="" if user.token else self.scope["session"].session_key or "",
             sequence=int(since) if since.isdecimal() and len(since) < 19 else 0,
         )

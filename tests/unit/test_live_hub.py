@@ -15,7 +15,7 @@ from live.viewers import Batch, Viewer
 
 
 def _viewer(**of: object) -> Viewer:
-    return Viewer(user=None, rights=frozenset(), topics=frozenset(), **of)  # type: ignore[arg-type]
+    return Viewer(user=None, rights=frozenset(), topics=(), **of)  # type: ignore[arg-type]
 
 
 def _put(viewer: Viewer, fragments: dict[str, str], sequence: int) -> None:
@@ -102,7 +102,7 @@ def test_who_comes_with_many_waits_for_others_in_between(monkeypatch: pytest.Mon
 
     def of(person: int, topic: str) -> Viewer:
         user = SimpleNamespace(pk=person)
-        return Viewer(user=user, rights=topic, topics=frozenset({topic}))
+        return Viewer(user=user, rights=topic, topics=(topic,))
 
     async def pumped() -> list[Viewer]:
         mine = Hub(Hooks(render=render, rights=lambda viewers: {}, clock=lambda topics: {}))
@@ -136,7 +136,7 @@ def test_who_missed_much_reads_the_page_anew(monkeypatch: pytest.MonkeyPatch) ->
 
     async def brought_up(since: int) -> Viewer:
         mine = Hub(Hooks(render=render, rights=lambda viewers: {}, clock=lambda topics: {}))
-        viewer = Viewer(user=None, rights="", topics=frozenset({"x"}), sequence=since)
+        viewer = Viewer(user=None, rights="", topics=("x",), sequence=since)
         await mine._bring_up([viewer])
         return viewer
 
@@ -163,7 +163,7 @@ class Shown:
     def viewer(self) -> Viewer:
         """One whose page knows of all changes until now."""
         viewer = _viewer(sequence=len(self._log))
-        viewer.topics = frozenset({"x"})
+        viewer.topics = ("x",)
         self._hub._viewers.add(viewer)
         asyncio.run(self._hub._bring_up([viewer]))
         return viewer
@@ -254,7 +254,7 @@ def test_more_changes_than_are_worth_telling_are_read_anew(shown: Shown, when: s
     shown.viewer()
     viewer = shown.viewer()
     if when == "away":
-        shown._hub._viewers.discard(viewer)
+        shown._hub.leave(viewer)
     shown._log.append(Touched("lab", "reset", "lab"))
     asyncio.run(shown._hub._deliver())
     if when == "away":
@@ -276,10 +276,27 @@ def test_newcomers_that_are_shown_the_same_come_in_together(shown: Shown) -> Non
     shown.viewer()
     shown._hub._newcomers = [_viewer(sequence=0) for _ in range(1000)]
     for viewer in shown._hub._newcomers:
-        viewer.topics = frozenset({"x"})
+        viewer.topics = ("x",)
     asyncio.run(shown._hub._bring_up(shown._hub._some_newcomers()))
     assert rendered == ["x"]
     assert shown._hub._newcomers == []
+
+
+def test_of_every_page_first_comes_what_it_is_about(shown: Shown) -> None:
+    rendered: list[tuple[str, str]] = []
+
+    def render(user: str, topic: str, touched: Any) -> dict[str, str]:
+        rendered.append((user, topic))
+        return {}
+
+    shown._hub._hooks = Hooks(render, lambda viewers: {}, lambda topics: {})
+    for rights in ("all", "less"):
+        viewer = Viewer(rights, rights, ("page", "tray"))
+        shown._hub._viewers.add(viewer)
+        shown._hub._admit(viewer)
+    shown.commit(1)
+    assert [topic for _, topic in rendered] == ["page", "page", "tray", "tray"]
+    assert {user for user, _ in rendered} == {"all", "less"}
 
 
 # --- What changes without a numbered change -------------------------------------------------------
@@ -289,7 +306,8 @@ class Clock:
     """A hub's product in which one topic changes by time alone."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.now, self.rendered = 0, []
+        self.now = 0
+        self.rendered: list[tuple[Any, str]] = []
         self.hub = Hub(Hooks(self.render, lambda viewers: {}, self.states))
 
         async def directly(call: Any, *args: Any) -> Any:
@@ -306,7 +324,7 @@ class Clock:
         return {topic: self.now for topic in topics if topic == "clock"}
 
     def viewer(self, rights: str = "all") -> Viewer:
-        viewer = Viewer(rights, rights, frozenset({"clock", "other"}))
+        viewer = Viewer(rights, rights, ("clock", "other"))
         self.hub._viewers.add(viewer)
         return viewer
 
