@@ -24,7 +24,8 @@ CONFIGS = 60.0  # their list comes with all of their data
 HEARTBEAT = 2.0
 SHARE = 0.01  # of the time, for the comparison, and as much for the sweep
 COMPARE = (1.0, 30.0)  # seconds, least and most
-SWEEP = (3.0, 60.0)
+SWEEP = (10.0, 60.0)
+TOGETHER = 0.5  # seconds: what is due falls on a multiple of it, so that it is done in one step
 MANY = 50  # hot services above which one sweep is cheaper than their single reads
 
 
@@ -84,7 +85,7 @@ class Attention:
         return self._due.get(what, 0.0) <= now
 
     def again(self, what: str, now: float, after: float) -> None:
-        self._due[what] = now + after
+        self._due[what] = round((now + after) / TOGETHER) * TOGETHER
 
     def at_once(self, *what: str) -> None:
         for name in what:

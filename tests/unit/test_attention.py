@@ -97,16 +97,25 @@ def test_everything_is_due_at_first_and_again_when_asked_for() -> None:
     assert attention.is_due("sweep", 30.0)
 
 
-@given(cost=st.floats(0, 100), bounds=st.just((1.0, 30.0)))
+@given(now=st.floats(0, 1e6), cost=st.floats(0, 1), bounds=st.just((1.0, 30.0)))
 def test_a_reading_takes_no_more_than_its_share_of_the_time(
-    cost: float, bounds: tuple[float, float]
+    now: float, cost: float, bounds: tuple[float, float]
 ) -> None:
     attention = Attention()
-    attention.spaced("compare", 100.0, cost, bounds)
-    rest = attention.rest(100.0)
-    assert bounds[0] <= rest <= bounds[1]
+    attention.spaced("compare", now, cost, bounds)
+    rest, apart = attention.rest(now), pace.TOGETHER * 0.501
+    assert bounds[0] - apart <= rest <= bounds[1] + apart
     if cost <= bounds[1] * pace.SHARE:
-        assert cost <= rest * pace.SHARE * 1.001
+        assert cost <= (rest + apart) * pace.SHARE
+
+
+def test_what_is_due_at_about_the_same_time_is_done_in_one_step() -> None:
+    attention = Attention()
+    attention.again("probe", 7.1, 2.0)
+    attention.again("nodes", 6.9, 2.0)
+    assert attention.is_due("probe", 9.0)
+    assert attention.is_due("nodes", 9.0)
+    assert attention.rest(8.0) == 1.0
 
 
 def test_the_rest_is_until_the_next_thing_and_never_negative() -> None:
