@@ -1,7 +1,7 @@
 """Raw objects of the Engine's API as the fields of our rows. Pure functions."""
 
 import base64
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -136,7 +136,8 @@ def config_fields(raw: Raw) -> dict[str, Any]:
     return {**fields, "data": base64.b64decode(raw["Spec"].get("Data") or "")}
 
 
-def task_fields(raw: Raw) -> dict[str, Any]:
+def task_fields(raw: Raw, hash_of: Callable[[Raw], str] = template_hash) -> dict[str, Any]:
+    """`hash_of` is the template's hash, for who knows a quicker way to it."""
     status, spec = raw.get("Status") or {}, raw.get("Spec") or {}
     container = status.get("ContainerStatus") or {}
     ended = status.get("State") in ENDED
@@ -151,7 +152,7 @@ def task_fields(raw: Raw) -> dict[str, Any]:
         "exit_code": container.get("ExitCode") if ended else None,
         "image": (spec.get("ContainerSpec") or {}).get("Image", "").split("@", 1)[0],
         "container_id": container.get("ContainerID", ""),
-        "template_hash": template_hash(spec),
+        "template_hash": hash_of(spec),
         "version": raw["Version"]["Index"],
         "created_at": moment(raw["CreatedAt"]),
         "state_at": moment(status.get("Timestamp")) or moment(raw["CreatedAt"]),

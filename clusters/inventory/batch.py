@@ -1,5 +1,6 @@
 """The rows of one transaction: what differs of services and their tasks, gathered and saved."""
 
+from collections import deque
 from typing import Any
 
 from django.db import models
@@ -75,11 +76,17 @@ class Batch:
             for raw, tally, past, _ in self._services
         ]
         upsert(Service, rows)
-        for raw, _, _, new_version in self._services:
-            if new_version:
-                revisions.keep(cluster, raw["ID"], raw["Version"]["Index"], raw["Spec"])
+        revisions.keep(
+            cluster,
+            [
+                revisions.Seen(raw["ID"], raw["Version"]["Index"], raw["Spec"])
+                for raw, _, _, new_version in self._services
+                if new_version
+            ],
+        )
+        hashes = _Hashes()
         tasks = [
-            SwarmTask(cluster=cluster, engine_id=t["ID"], **readings.task_fields(t))
+            SwarmTask(cluster=cluster, engine_id=t["ID"], **readings.task_fields(t, hashes.of))
             for t in self._tasks
         ]
         upsert(SwarmTask, tasks)
@@ -88,6 +95,20 @@ class Batch:
         if self.removed_services:
             gone.filter(service_engine_id__in=self.removed_services).delete()
             cluster.services.filter(engine_id__in=self.removed_services).delete()
+
+
+class _Hashes:
+    """The hashes of the last few templates: a service's tasks have one or two, and many tasks."""
+
+    def __init__(self) -> None:
+        self._known: deque[tuple[Raw, str]] = deque(maxlen=4)
+
+    def of(self, template: Raw) -> str:
+        for known, its_hash in self._known:
+            if known == template:
+                return its_hash
+        self._known.appendleft((template, readings.template_hash(template)))
+        return self._known[0][1]
 
 
 def slot_of(task: Raw) -> str:

@@ -197,7 +197,9 @@ def _keep(operation: Operation, version: int, spec: Raw) -> None:
     """The spec that is replaced. The watcher has most often kept it: then nothing waits for it."""
     if not revisions.is_newest(operation.cluster, operation.target_id, spec):
         with transaction.atomic():
-            revisions.keep(operation.cluster, operation.target_id, version, spec)
+            revisions.lock(operation.cluster)
+            seen = revisions.Seen(operation.target_id, version, spec)
+            revisions.keep(operation.cluster, [seen])
 
 
 def _accepted(operation: Operation, version: int, warnings: list[str]) -> float:

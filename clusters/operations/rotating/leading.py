@@ -75,10 +75,10 @@ class Leading(Stage):
         fresh = self._rereferenced(service["Spec"], "old", "new")
         part |= {"state": "sending", "hash": specs.spec_hash(fresh)}
         part |= {"moved_at": timezone.now().isoformat(), "new": 0}
+        seen = revisions.Seen(part["id"], service["Version"]["Index"], service["Spec"])
         with transaction.atomic():
-            revisions.keep(
-                self.operation.cluster, part["id"], service["Version"]["Index"], service["Spec"]
-            )
+            revisions.lock(self.operation.cluster)
+            revisions.keep(self.operation.cluster, [seen])
             self._write(steps=self._step(part, "running", "send the changed spec"))
         if not self._post(part, service, fresh):
             return AGAIN_SOON
