@@ -25,7 +25,7 @@ log = logging.getLogger(__name__)
 REVOKED = "pilothouse_revoked"  # the channel on which a user's id asks for a look at their rights
 BEAT = 4.0  # seconds: who was told nothing between two beats gets a sign of life
 CHECK = 0.5  # seconds between two looks at rights and freshness: what runs out ends within one
-AGAIN = 1.0  # seconds before the bus is tried again
+AGAIN = 0.25  # seconds before the bus is tried again
 MOST_SHOWN = 5000  # elements of one class whose last showing is remembered
 MOST_MISSED = 1000  # changes: whoever missed more is quicker served by reading the page anew
 

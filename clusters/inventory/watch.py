@@ -22,7 +22,7 @@ from clusters.ports import (
 
 SERVICE_ID = "com.docker.swarm.service.id"  # the Engine's own label on a task's container
 HEALTH_CHECK = "exec_"  # each run of one, that is: what it has found is an event of its own
-RETRY = 1.0  # seconds between two tries of an engine that does not answer as it should
+RETRY = 0.5  # seconds between two tries of an engine that does not answer as it should
 FACTS = 30.0
 SMALL = ("nodes", "networks", "secrets", "configs")  # lists that are read as a whole
 STREAM_BROKE: Raw = {"Type": "pilothouse", "Action": "stream-broke"}  # events were surely lost
