@@ -13,6 +13,7 @@ from benchmarks.measures import Measure, median
 from benchmarks.page import SERVICES, TASKS, read_lists
 from benchmarks.panel import CLUSTER, OF_THE_LIST, MeasuredPanel, panel_on
 from benchmarks.swarm import RawSwarm, change_image
+from tests import processes
 from tests.crowd import Crowd, Member
 from tests.engines import SimulatedEngine
 from tests.servers.relay import Relay
@@ -50,13 +51,22 @@ def measure(rounds: int) -> list[Measure]:
 
 def _frozen(panel: MeasuredPanel, name: str) -> tuple[Callable[[], None], Callable[[], None]]:
     """Stop and go on with a process and what it started: it accepts, and answers nothing."""
-    group = os.getpgid(panel.processes()[name])
-    return lambda: os.killpg(group, signal.SIGSTOP), lambda: os.killpg(group, signal.SIGCONT)
+    stopped: list[int] = []
+
+    def signal_all(number: int) -> None:
+        for pid in stopped:
+            os.kill(pid, number)
+
+    def stop() -> None:
+        stopped.extend(processes.family(panel.processes()[name]))
+        signal_all(signal.SIGSTOP)
+
+    return stop, lambda: signal_all(signal.SIGCONT)
 
 
 @contextmanager
-def _viewer(panel: MeasuredPanel, since: int | None = None) -> Iterator[Crowd]:
-    headers = [{"Authorization": f"Bearer {panel.tokens(1)[0]}"}]
+def _viewer(panel: MeasuredPanel, token: str, since: int | None = None) -> Iterator[Crowd]:
+    headers = [{"Authorization": f"Bearer {token}"}]
     with Crowd(panel.live_address(*OF_THE_LIST, since=since), 1, headers) as crowd:
         crowd.until_all_have('"sequence"')
         yield crowd
@@ -70,14 +80,17 @@ def _recovered(
     cut: Callable[[], None],
     restore: Callable[[], None],
 ) -> float:
-    """Seconds from the end of the cut until the open page has all that changed in it."""
-    with _viewer(panel) as crowd:
+    """Seconds from the end of the cut until the open page has all that changed in it.
+
+    The broker carries no change: it must have come while the broker was away.
+    """
+    with _viewer(panel, panel.tokens(1)[0]) as crowd:
+        crowd.forget()
         cut()
         begun = time.monotonic()
         for service in services:
             change_image(swarm, service, f"lab/{name}:1")
         time.sleep(max(0.0, begun + CUT - time.monotonic()))
-        crowd.forget()
         restore()
         begun = time.monotonic()
         _until_all(panel, crowd, services, f"lab/{name}:1")
@@ -88,14 +101,15 @@ def _recovered(
 
 def _socket_recovered(panel: MeasuredPanel, swarm: RawSwarm, services: list[str]) -> float:
     """Seconds from the page's connecting again, with the number that it had."""
-    with _viewer(panel) as crowd:
+    token = panel.tokens(1)[0]
+    with _viewer(panel, token) as crowd:
         header = crowd.members[0].frames[-1].partition("\n")[0]
         sequence = int(json.loads(header)["sequence"])
     for service in services:
         change_image(swarm, service, "lab/s:1")
     time.sleep(CUT)
     begun = time.monotonic()
-    with _viewer(panel, since=sequence) as crowd:
+    with _viewer(panel, token, since=sequence) as crowd:
         _until_all(panel, crowd, services, "lab/s:1")
         seconds = time.monotonic() - begun
     _check(panel, services, "lab/s:1")

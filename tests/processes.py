@@ -12,11 +12,12 @@ MIB = 2**20
 
 def cpu_seconds(pid: int) -> float:
     """CPU time of the process and everything below it, the ended included."""
-    return sum(map(_own_cpu_seconds, _family(pid)))
+    return sum(map(_own_cpu_seconds, family(pid)))
 
 
-def _family(pid: int) -> list[int]:
-    return [pid, *(member for child in children(pid) for member in _family(child))]
+def family(pid: int) -> list[int]:
+    """The process and everything below it."""
+    return [pid, *(member for child in children(pid) for member in family(child))]
 
 
 def _own_cpu_seconds(pid: int) -> float:
