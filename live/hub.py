@@ -32,6 +32,7 @@ MOST_MISSED = 1000  # changes: whoever missed more is quicker served by reading 
 Render = Callable[[Any, str, list[Touched] | None], Fragments]  # user, topic, changes (None: all)
 Class = tuple[str, Hashable]  # a topic, and the rights of those who look at it
 Kinds = dict[Kind, list[Viewer]]
+LOST = Batch({})  # in place of fragments that could not be rendered
 
 
 @dataclass(frozen=True)
@@ -234,6 +235,8 @@ class Hub:
                     for viewer in viewers:
                         viewer.sequence = sequence
                 whole, news, oldest = rendered[key]
+                if whole is LOST:  # or they would show what is no more, and say that it is live
+                    self._reload(viewers, sequence)
                 if whole.fragments:
                     for viewer in viewers:
                         viewer.put(news if viewer.joined < oldest else whole)
@@ -244,6 +247,8 @@ class Hub:
         """All fragments; what of them is new, if that is asked for; and for who joined before
         which sequence that is enough."""
         whole = await self._rendered(user, key[0], touched)
+        if whole is None:
+            return LOST, LOST, 0
         known = self._known(key, whole, touched, sequence) if alone else {}
         all_of_it = Batch(whole)
         if not known:
@@ -271,7 +276,9 @@ class Hub:
             shown[element] = digest, sequence
         return known
 
-    async def _rendered(self, user: Any, topic: str, touched: list[Touched] | None) -> Fragments:
+    async def _rendered(
+        self, user: Any, topic: str, touched: list[Touched] | None
+    ) -> Fragments | None:
         """A fragment that cannot be rendered must not end the live path of all the others."""
         timer = series.RENDERING.labels(topic.partition(":")[0]).time()
         try:
@@ -281,7 +288,7 @@ class Hub:
             raise
         except Exception:  # noqa: BLE001
             log.exception("The live fragments of %s cannot be rendered", topic)
-            return {}
+            return None
         return html
 
     # --- What changes without a change ------------------------------------------------------------
@@ -322,7 +329,7 @@ class Hub:
             viewer.in_time = True
         for key, members in classes.items():
             self._shown.pop(key, None)
-            batch = Batch(await self._rendered(members[0].user, key[0], None))
+            batch = Batch(await self._rendered(members[0].user, key[0], None) or {})
             for viewer in members:
                 viewer.put(batch)
 

@@ -15,7 +15,8 @@ from live.viewers import Batch, Viewer
 
 
 def _viewer(**of: object) -> Viewer:
-    return Viewer(user=None, rights=frozenset(), topics=(), **of)  # type: ignore[arg-type]
+    given = {"user": None, "rights": frozenset(), "topics": (), **of}
+    return Viewer(**given)  # type: ignore[arg-type]
 
 
 def _put(viewer: Viewer, fragments: dict[str, str], sequence: int) -> None:
@@ -223,6 +224,21 @@ def test_a_tick_in_between_drops_nothing_but_what_is_known(shown: Shown) -> None
     shown._hub._hooks = Hooks(render, lambda viewers: {}, lambda topics: {})
     shown.commit(1)
     assert viewer.pending.fragments == {"row": "1"}
+
+
+def test_what_cannot_be_rendered_is_read_anew(shown: Shown) -> None:
+    """Or the page would show what is no more, and say that it is live."""
+    viewer, other = shown.viewer(), _viewer(topics=("fine",))
+
+    def render(user: Any, topic: str, touched: Any) -> dict[str, str]:
+        return {"row": str(1 // (topic == "fine"))}
+
+    shown._hub._viewers.add(other)
+    shown._hub._admit(other)
+    shown._hub._hooks = Hooks(render, lambda viewers: {}, lambda topics: {})
+    shown.commit(1)
+    assert (viewer.reload, viewer.sequence) == (True, 1)
+    assert (other.reload, other.pending.fragments) == (False, {"row": "1"})
 
 
 def test_a_fault_of_ours_ends_nobodys_live_path(
