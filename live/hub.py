@@ -212,31 +212,28 @@ class Hub:
 
     def _reload(self, viewers: list[Viewer], sequence: int) -> None:
         for viewer in viewers:
-            viewer.reload, viewer.sequence, viewer.joined = True, sequence, sequence
-            viewer.wake.set()
+            viewer.sequence = viewer.joined = sequence
+        _read_anew(viewers)
 
     async def _show(
         self, kinds: Kinds, touched: list[Touched], sequence: int, *, news_alone: bool = False
     ) -> None:
         """Render once per topic and permission class; hand the result to all of them.
 
-        Of every page first what it is about, which stands first among its topics.
+        At once: whatever is rendered meanwhile is newer, and may not come before it.
         """
-        rendered: dict[Class, tuple[Batch, Batch, int]] = {}
-        for place in range(max((len(topics) for _, topics in kinds), default=0)):
-            for (rights, topics), viewers in kinds.items():
-                if place >= len(topics):
-                    continue
-                key = topics[place], rights
-                if key not in rendered:
-                    user = viewers[0].user
-                    rendered[key] = await self._news(user, key, touched, sequence, news_alone)
-                if place == len(topics) - 1:  # only now: a frame may have left between two topics
+        left = {kind: len(kind[1]) for kind in kinds}  # topics to come
+        for key, alike in _classes(kinds).items():
+            user = kinds[alike[0]][0].user
+            whole, news, oldest = await self._news(user, key, touched, sequence, news_alone)
+            for kind in alike:
+                viewers = kinds[kind]
+                left[kind] -= 1
+                if not left[kind]:  # only now: a frame may have left between two topics
                     for viewer in viewers:
                         viewer.sequence = sequence
-                whole, news, oldest = rendered[key]
                 if whole is LOST:  # or they would show what is no more, and say that it is live
-                    self._reload(viewers, sequence)
+                    _read_anew(viewers)
                 if whole.fragments:
                     for viewer in viewers:
                         viewer.put(news if viewer.joined < oldest else whole)
@@ -329,7 +326,10 @@ class Hub:
             viewer.in_time = True
         for key, members in classes.items():
             self._shown.pop(key, None)
-            batch = Batch(await self._rendered(members[0].user, key[0], None) or {})
+            whole = await self._rendered(members[0].user, key[0], None)
+            if whole is None:
+                _read_anew(members)
+            batch = Batch(whole or {})
             for viewer in members:
                 viewer.put(batch)
 
@@ -348,6 +348,23 @@ def _by_kind(viewers: Iterable[Viewer]) -> Kinds:
     for viewer in viewers:
         found.setdefault(viewer.kind, []).append(viewer)
     return found
+
+
+def _classes(kinds: Kinds) -> dict[Class, list[Kind]]:
+    """Who looks at each; of every page first what it is about, the first of its topics."""
+    found: dict[Class, list[Kind]] = {}
+    for place in range(max((len(topics) for _, topics in kinds), default=0)):
+        for kind in kinds:
+            rights, topics = kind
+            if place < len(topics):
+                found.setdefault((topics[place], rights), []).append(kind)
+    return found
+
+
+def _read_anew(viewers: Iterable[Viewer]) -> None:
+    for viewer in viewers:
+        viewer.reload = True
+        viewer.wake.set()
 
 
 def _too_much(touched: list[Touched] | None) -> bool:

@@ -59,6 +59,7 @@ function show() {
 // A part is read anew soon, but however much comes, not more often than CALM lets it.
 const SOON = 300; // ms
 const CALM = 2000; // ms between two readings
+const ALL = "#main, #tray, #alarms"; // all of a page that is pushed
 const refreshLater = new Map(); // a part's selector → its timer
 const refreshed = new Map(); // a part's selector → when it was last read
 
@@ -91,7 +92,7 @@ function take(text) {
   behind = Boolean(header.behind);
   if (html.trim()) admit(swapFragments(html));
   if (header.sequence !== undefined) sequence = header.sequence;
-  if (header.reload) refreshSoon("#main", CALM); // not all viewers at once
+  if (header.reload) refreshSoon(ALL, CALM); // not all viewers at once
   show();
 }
 

@@ -99,16 +99,17 @@ function takeTopics(topics) {
   document.dispatchEvent(new CustomEvent("pilothouse:topics"));
 }
 
-// Reads the page anew and swaps the part with this selector; returns the number of the last change
-// that the page knew of.
+// Reads the page anew and swaps the part with this selector, or each of several; returns the number of
+// the last change that the page knew of.
 export async function refreshPart(selector) {
   const answer = await fetch(location.href, { headers: { Accept: "text/html" } });
   if (answer.redirected) location.reload();
   if (!answer.ok) return;
   const page = new DOMParser().parseFromString(await answer.text(), "text/html");
   takeTopics(page.body.dataset.liveTopics);
-  const fresh = page.querySelector(selector);
-  const old = document.querySelector(selector);
-  if (fresh && old) morph(old, fresh);
+  for (const old of document.querySelectorAll(selector)) {
+    const fresh = page.getElementById(old.id);
+    if (fresh) morph(old, fresh);
+  }
   return Number(page.body.dataset.liveSince);
 }

@@ -7,6 +7,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from django.db import OperationalError
 
 from live import changes, hub
 from live.changes import Touched
@@ -224,6 +225,47 @@ def test_a_tick_in_between_drops_nothing_but_what_is_known(shown: Shown) -> None
     shown._hub._hooks = Hooks(render, lambda viewers: {}, lambda topics: {})
     shown.commit(1)
     assert viewer.pending.fragments == {"row": "1"}
+
+
+def test_a_cut_of_the_database_in_the_middle_loses_nothing(shown: Shown) -> None:
+    """What some were shown before it is not taken for shown to all."""
+    cuts = [OperationalError("cut")]
+
+    def render(user: str, topic: str, touched: Any) -> dict[str, str]:
+        if (user, topic) == ("less", "tray") and cuts:
+            raise cuts.pop()
+        return {topic: "<p></p>"} if topic == "tray" else {}
+
+    shown._hub._hooks = Hooks(render, lambda viewers: {}, lambda topics: {})
+    viewers = [
+        Viewer(rights, rights, (page, "tray"))
+        for rights, page in (("all", "one"), ("less", "two"), ("all", "three"))
+    ]
+    for viewer in viewers:
+        shown._hub._viewers.add(viewer)
+        shown._hub._admit(viewer)
+    with pytest.raises(OperationalError):
+        shown.commit(1)
+    asyncio.run(shown._hub._deliver())
+    assert [set(viewer.pending.fragments) for viewer in viewers] == [{"tray"}] * 3
+
+
+def test_what_is_rendered_is_handed_to_all_before_anything_newer(shown: Shown) -> None:
+    """A tick in between may have rendered it anew."""
+    early, late = Viewer("a", "a", ("x", "y")), Viewer("a", "a", ("y", "x"))
+    handed: list[bool] = []
+
+    def render(user: str, topic: str, touched: Any) -> dict[str, str]:
+        if topic == "y":
+            handed.append(early.pending.fragments == late.pending.fragments == {"x": "1"})
+        return {topic: "1"}
+
+    shown._hub._hooks = Hooks(render, lambda viewers: {}, lambda topics: {})
+    for viewer in (early, late):
+        shown._hub._viewers.add(viewer)
+        shown._hub._admit(viewer)
+    shown.commit(1)
+    assert handed == [True]
 
 
 def test_what_cannot_be_rendered_is_read_anew(shown: Shown) -> None:
