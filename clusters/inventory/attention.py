@@ -50,7 +50,9 @@ class Attention:
         `awaits`: one of their tasks changed where it runs, and its manager may not know yet.
         """
         for service_id in service_ids:
-            self._hot[service_id] = _Heat(due=now, moved=now, awaits=awaits)
+            before = self._hot.get(service_id)
+            waits = awaits or (before is not None and before.awaits)
+            self._hot[service_id] = _Heat(due=now, moved=now, awaits=waits)
 
     def hot_due(self, now: float) -> list[str]:
         return [service_id for service_id, heat in self._hot.items() if heat.due <= now]

@@ -56,6 +56,14 @@ def test_what_awaits_a_task_is_read_often_until_it_shows() -> None:
     assert _reads(attention, 60, moved=False, settled=True, as_asked=True) == [0.6 + pace.LINGER]
 
 
+def test_what_awaits_a_task_does_so_whatever_else_happens_to_it() -> None:
+    attention = Attention()
+    attention.heat(["s"], 0.0, awaits=True)
+    attention.heat(["s"], 0.1)
+    attention.looked("s", 0.1, moved=False, settled=True, as_asked=True)
+    assert attention.hot_due(0.1 + pace.HOT) == ["s"]
+
+
 def test_what_waits_long_is_read_ever_more_rarely_but_never_forgotten() -> None:
     attention = Attention()
     attention.heat(["s"], 0.0)
