@@ -7,6 +7,8 @@ calls has made sure that the user may see the object; `may` is what they may do 
 from collections.abc import Iterable
 from typing import Any
 
+from django.db.models import QuerySet
+
 from access.authorize import allowed, allowed_by, grants_of
 from access.models import User
 from clusters import specs
@@ -57,8 +59,9 @@ def service_totals(user: User, cluster: Cluster) -> Context:
 
 def service_head(user: User, service: Service) -> Context:
     """`ended` is the newest operation if it tells why the rollout stands still or went back."""
-    newest = operation_list(user, service=service).first()
-    active = newest if newest and newest.active else None
+    operations = operation_list(user, service=service)
+    newest = operations.first()
+    active = newest if newest is None or newest.active else _active(operations)
     ended = newest if newest and newest.state in _telling(service) else None
     return {
         "service": service,
@@ -69,6 +72,11 @@ def service_head(user: User, service: Service) -> Context:
         "ended": ended,
         "awaiting": operation_rows(user, list(awaiting(user, service))),
     }
+
+
+def _active(operations: QuerySet[Operation]) -> Operation | None:
+    """What is under way, though what somebody asked for since still awaits a second person."""
+    return operations.filter(state__in=Operation.ACTIVE).first()
 
 
 def _telling(service: Service) -> tuple[Operation.State, ...]:

@@ -12,7 +12,7 @@ from django.test.utils import CaptureQueriesContext
 from access.models import User
 from access.policy import Role
 from clusters import readings, specs
-from clusters.models import Cluster, Operation, Service, SwarmTask
+from clusters.models import Approval, Cluster, Operation, Service, SwarmTask
 from tests.unit.panel import (
     change_elsewhere,
     inputs,
@@ -378,3 +378,15 @@ def test_a_stopped_rollout_is_resumed_once_its_stop_has_ended(
     )  # fmt: skip
     offered = "Resume…" in text(operator.get(WEB))
     assert offered is (state == Operation.State.CANCELLED)
+
+
+def test_what_is_under_way_is_shown_though_something_newer_awaits(
+    service: Service, operator: Client
+) -> None:
+    for kind, state in (("scale", "running"), ("update", "awaiting")):
+        operation = Operation.objects.create(
+            kind=kind, cluster=service.cluster, target_id=service.engine_id, target=service.name,
+            requested_by=User.objects.first(), state=state, change={}, before={}, after={},
+        )  # fmt: skip
+    Approval.objects.create(operation=operation, version=1, expires_at=Now())
+    assert 'id="service-active"' in operator.get(WEB).content.decode()
