@@ -1,6 +1,6 @@
 """Alerts on a cluster's timeline: what the poller's picture holds, as far as the user may see it.
 
-Nothing here waits for a source: what is not known yet, or cannot be, is told in words.
+Only a program waits for a source: what is not known yet, or cannot be, is told in words.
 """
 
 from collections.abc import Iterator
@@ -34,7 +34,7 @@ def has_source(cluster: Cluster) -> bool:
 
 
 def tell(question: Question) -> Iterator[Entry]:
-    picture = POLLER.look(Subject("alerts", question.cluster.name, range=_span(question)))
+    picture = _picture(question.cluster, _span(question), question.patience)
     for one in _seen_by(question.user, question.cluster, picture):
         if question.service is not None:
             asked = one.service.name == question.service.name
@@ -47,16 +47,21 @@ def tell(question: Question) -> Iterator[Entry]:
 
 
 def beside(question: Question) -> Beside:
-    return news(question.user, question.cluster, _span(question))
+    return news(question.user, question.cluster, _span(question), question.patience)
 
 
-def news(user: User, cluster: Cluster, span: str) -> Beside:
+def news(user: User, cluster: Cluster, span: str, patience: float = 0.0) -> Beside:
     """What the user's pages of this span show; `news` is another one once that has changed."""
-    picture = POLLER.look(Subject("alerts", cluster.name, range=span))
+    picture = _picture(cluster, span, patience)
     told = _lack(picture)
     shown = [(one.id, one.until) for one in _seen_by(user, cluster, picture)]
     digest = sha256(repr((shown, told.lacks)).encode()).hexdigest()[:16]
     return replace(told, topic=f"alerts:{cluster.name}:{span}", news=f"alerts-{digest}")
+
+
+def _picture(cluster: Cluster, span: str, patience: float) -> Picture | None:
+    subject = Subject("alerts", cluster.name, range=span)
+    return POLLER.wait(subject, patience) if patience else POLLER.look(subject)
 
 
 def _span(question: Question) -> str:

@@ -3,6 +3,7 @@
 from datetime import datetime, timedelta
 from typing import Any, Literal
 
+from django.conf import settings
 from django.http import HttpRequest
 from django.utils import timezone
 from ninja import Query, Router, Schema
@@ -73,13 +74,15 @@ def show_timeline(
         raise Invalid("“since” must be before “until”, and at most 31 days.")
     one = service_seen_by(user, row, filters.service) if filters.service else None
     kinds = frozenset([filters.kind]) if filters.kind else frozenset(KINDS)
-    question = Question(user, row, since, until, kinds, filters.stack, one)
+    patience = settings.PROMETHEUS_TIMEOUT
+    question = Question(user, row, since, until, kinds, filters.stack, one, patience)
+    lacking = [told.lacks for told in beside(question) if told.lacks]
     found = entries(question)
     return {
         "since": since,
         "until": until,
         "cut": len(found) == MOST,
-        "lacking": [told.lacks for told in beside(question) if told.lacks],
+        "lacking": lacking,
         "items": [_shown(entry) for entry in found],
     }
 

@@ -32,6 +32,7 @@ class Question:
     kinds: frozenset[str] = frozenset(KINDS)
     stack: str | None = None  # None: all; "" holds services without a stack
     service: Service | None = None
+    patience: float = 0.0  # seconds to wait for a source that has to ask elsewhere: for programs
 
     @property
     def seconds(self) -> float:

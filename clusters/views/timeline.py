@@ -64,8 +64,9 @@ def _happened(
     chosen = frozenset(asked.getlist("kind")) & kinds.keys()
     since, wanted = now - timedelta(hours=hours), chosen or frozenset(kinds)
     question = Question(user, cluster, since, now, wanted, stack, service)
+    told = beside(question)  # first: what comes in between is then read anew, and not missed
     found = entries(question)
-    groups, told = grouped(found), beside(question)
+    groups = grouped(found)
     return {
         "question": question,
         "beside": told,

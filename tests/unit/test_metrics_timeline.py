@@ -6,6 +6,7 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
+from django.conf import settings
 from django.utils import timezone
 
 from access.models import User
@@ -56,9 +57,16 @@ class Board(Poller):
         super().__init__(workers=0)
         self.shown: Picture | None = None
         self.asked: list[Subject] = []
+        self.waited: list[float] = []
+        self.missing = 0  # looks at a picture that is not there yet
 
     def look(self, subject: Subject) -> Picture | None:
         self.asked.append(subject)
+        self.missing -= 1
+        return self.shown if self.missing < 0 else None
+
+    def wait(self, subject: Subject, seconds: float) -> Picture | None:
+        self.waited.append(seconds)
         return self.shown
 
 
@@ -168,6 +176,21 @@ def test_what_cannot_be_told_is_said(
     assert answer["lacking"] == ([words] if words else [])
     quiet = client_of(Role.VIEWER).get("/clusters/local/timeline?kind=operation").json()
     assert quiet["lacking"] == []
+
+
+def test_a_program_waits_for_alerts_and_a_page_does_not(shop: Cluster, board: Board) -> None:
+    browser_of(make_user(Role.VIEWER)).get("/clusters/local/timeline/")
+    assert board.waited == []
+    answer = client_of(Role.VIEWER).get("/clusters/local/timeline", kind="alert").json()
+    assert "Slow (critical)" in {item["text"] for item in answer["items"]}
+    assert set(board.waited) == {settings.PROMETHEUS_TIMEOUT}
+
+
+def test_what_comes_while_a_page_is_read_is_not_missed(shop: Cluster, board: Board) -> None:
+    """It asks once more, or it would take itself for new."""
+    board.missing = 1
+    page = browser_of(make_user(Role.VIEWER)).get("/clusters/local/timeline/").content.decode()
+    assert 'hx-trigger="every 2s"' in page
 
 
 def test_since_when_it_is_away_is_told(shop: Cluster, board: Board) -> None:
