@@ -13,7 +13,8 @@ from metrics.models import Source
 from metrics.ports import Metrics, MetricsError
 from metrics.promql import selector
 
-OFTEN = timedelta(minutes=5)  # while something is missing that may come yet
+OFTEN = timedelta(minutes=5)  # while no series can be found at all
+NOW_AND_THEN = timedelta(minutes=30)  # while something is missing that may come yet
 SELDOM = timedelta(hours=6)
 
 
@@ -22,7 +23,8 @@ def learned(source: Source, metrics: Metrics) -> Source:
 
     Raises MetricsError.
     """
-    if source.detected_at is None or timezone.now() - source.detected_at > _after(source.mapping):
+    age = timezone.now() - source.detected_at if source.detected_at else timedelta.max
+    if age > looked_at_after(source.mapping):
         found = mapping.look(metrics)
         rows = ServiceRow.objects.filter(cluster_id=source.cluster_id)
         services = [Service(*row) for row in rows.values_list("name", "stack")]
@@ -37,8 +39,11 @@ def learned(source: Source, metrics: Metrics) -> Source:
     return source
 
 
-def _after(known: Mapping) -> timedelta:
-    return SELDOM if known.container_label and known.service_label else OFTEN
+def looked_at_after(known: Mapping) -> timedelta:
+    """How long after a look the next one is due."""
+    if not (known.container_label and known.service_label):
+        return OFTEN
+    return SELDOM if known.requests and known.durations else NOW_AND_THEN
 
 
 def _interval(known: Mapping, found: Found, metrics: Metrics) -> int:

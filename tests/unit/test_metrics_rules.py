@@ -1,7 +1,7 @@
 """Windows, PromQL, the cache and the mapping: rules without a server."""
 
 import threading
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import pytest
 from hypothesis import given
@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from metrics import mapping, panels
 from metrics.cache import Cache
+from metrics.detection import NOW_AND_THEN, OFTEN, SELDOM, looked_at_after
 from metrics.mapping import Mapping, Service
 from metrics.ports import MOST_POINTS, Answer, MetricsAway, Series
 from metrics.promql import quoted, selector
@@ -266,3 +267,18 @@ def test_a_services_name_never_becomes_promql() -> None:
     for panel in panels.panels_of(FULL, odd, BOUNDS, 60):
         for query in panel.queries:
             assert r"a\"} or vector(1) or x{b=\"" in query.text or panel.name == "queue"
+
+
+@pytest.mark.parametrize(
+    ("known", "after"),
+    [
+        (Mapping(), OFTEN),
+        (Mapping(container_label="name", service_label="service"), NOW_AND_THEN),
+        (Mapping(container_label="name", service_label="service", requests="r", durations="d"),
+         SELDOM),
+    ],
+)  # fmt: skip
+def test_a_source_is_looked_at_sooner_while_something_may_come_yet(
+    known: Mapping, after: timedelta
+) -> None:
+    assert looked_at_after(known) == after
