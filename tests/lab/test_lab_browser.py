@@ -6,8 +6,10 @@ import docker
 import pytest
 from playwright.sync_api import Browser, expect
 
+from lab import checks
 from lab.lab import Lab
 from lab.panel import CLUSTER, Panel
+from lab.up import HEALTHY_SECONDS
 from tests.browser.operating import PATIENCE, Person
 from tests.lab.api import Api
 
@@ -68,3 +70,25 @@ def test_logs_of_many_nodes_go_on_without_a_dead_one_which_is_named(
     seen = lines.count()
     # Its lost tasks start anew elsewhere, and say so.
     expect(lines).not_to_have_count(seen, timeout=PATIENCE)
+
+
+MEASURED = ("CPU per task", "Memory per task", "Requests", "Request duration")
+GUIDE = ("AI agent CPU", "Task queue length", "Service response time (p95)", "Redis cluster status")
+
+
+def test_what_the_stacks_prometheus_measures_is_charted(person: Person, lab: Lab) -> None:
+    """cAdvisor's series and those of the programs, under the names that are found out."""
+    checks.wait(lab.nodes, HEALTHY_SECONDS, lambda line: None)  # asks the agents, too
+    page = person.open(f"/clusters/{CLUSTER}/metrics/source/").page
+    page.get_by_role("button", name="Test, and look again").click()
+    expect(page.locator("#source-state")).to_contain_text("http_requests_total", timeout=PATIENCE)
+    for address, titles in (
+        (f"{AGENT}metrics/?range=15m", MEASURED),
+        (f"/clusters/{CLUSTER}/metrics/panels/?range=15m", GUIDE),
+    ):
+        page = person.open(address).page
+        for title in titles:
+            chart = page.get_by_role("img", name=f"{title}: ")
+            expect(chart).to_have_accessible_name(re.compile("lowest"), timeout=PATIENCE)
+    page = person.open(f"/clusters/{CLUSTER}/services/").page
+    expect(page.locator('[data-load="sutazai_ai-agent"]')).to_contain_text("MiB", timeout=PATIENCE)
