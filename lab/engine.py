@@ -20,6 +20,7 @@ NAMESPACES = ("net", "mount", "pid", "uts", "ipc", "cgroup")
 PROGRAMS = ("dockerd", "containerd", "runc", "unshare", "nsenter", "setpriv", "ip", "iptables")
 PACKAGES = "docker.io iproute2 iptables util-linux"
 CLIENT_TIMEOUT = 20.0
+FULL = 1024**2  # bytes: with less that is free nothing can be started
 OPTIONS = (
     "--host=unix:///run/node/docker.sock",
     "--host=unix:///run/docker.sock",  # where programs in containers expect it
@@ -119,23 +120,27 @@ class Engine:
         try:
             wait_until(self.answers, f"dockerd on {self.hostname} answers", seconds)
         except Timeout as error:
-            raise EngineFailed(f"{error}; its log ends:\n{self.log_tail()}") from error
+            raise EngineFailed(f"{error}; its log ends:\n{self.last_words()}") from error
 
     def answers(self) -> bool:
         if self._launched is not None and self._launched.poll() is not None:
-            raise EngineFailed(f"dockerd on {self.hostname} ended:\n{self.log_tail()}")
+            raise EngineFailed(f"dockerd on {self.hostname} ended:\n{self.last_words()}")
         try:
             with docker.APIClient(self.url, version="1.41", timeout=2) as client:
                 return bool(client.ping())
         except (requests.exceptions.ConnectionError, requests.exceptions.Timeout):
             return False
 
-    def log_tail(self, lines: int = 20) -> str:
+    def last_words(self, lines: int = 20) -> str:
+        """The end of its log, and that its disk is full: then the log may not tell."""
         try:
-            log = (self.directory / "dockerd.log").read_text(errors="replace")
+            log = (self.directory / "dockerd.log").read_text(errors="replace").splitlines()
         except FileNotFoundError:
-            return "(it has no log yet)"
-        return "\n".join(log.splitlines()[-lines:])
+            log = ["(it has no log yet)"]
+        told = log[-lines:]
+        if shutil.disk_usage(self.directory).free < FULL:
+            told.append(f"No space left on device: the disk of {self.directory} is full.")
+        return "\n".join(told)
 
     def dockerd(self) -> ProcessId | None:
         """The oldest of its name: a child that is about to become iptables has it too."""
