@@ -131,11 +131,17 @@ class SwarmApi:
         return self.post(f"/services/{service['ID']}/update", spec, version=version, **query)
 
     def change(self, service_id: str, patch: Callable[[Spec], None], **query: Any) -> Spec:
-        """Read, patch the spec, write; answers the service as it was read."""
-        service = self.service(service_id)
-        spec = copy.deepcopy(service["Spec"])
-        patch(spec)
-        answer = self.replace(service, spec, **query)
+        """Read, patch the spec, write; answers the service as it was read.
+
+        A rollout moves the version on its own, also between the reading and the writing.
+        """
+        for _ in range(20):
+            service = self.service(service_id)
+            spec = copy.deepcopy(service["Spec"])
+            patch(spec)
+            answer = self.replace(service, spec, **query)
+            if "out of sequence" not in str(answer.body):
+                break
         assert answer.status == 200, answer.body
         return service
 
