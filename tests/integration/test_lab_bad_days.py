@@ -122,9 +122,12 @@ def test_a_disk_that_fills_up_is_told_and_all_of_it_is_removed(
     monkeypatch.setattr(command, "up", lambda layout, **_: complete(here))
     monkeypatch.setattr(sys, "argv", ["lab", "up"])
 
-    assert command.main() == 1
+    try:
+        assert command.main() == 1
+    finally:
+        left = Lab(here).down()
 
+    assert left == []
     said = capsys.readouterr().err
     assert "no space left on device" in said.lower()
     assert "make lab-down" in said
-    assert Lab(here).down() == []
