@@ -47,6 +47,20 @@ class Person:
         self.page.on("domcontentloaded", lambda _: setattr(self, "loads", self.loads + 1))
         return self
 
+    def with_a_socket_to_cut(self) -> dict[str, bool]:
+        """Lead the live socket through here: it is refused and closed while `now` is true."""
+        closed = {"now": False}
+
+        def between(socket: Any) -> None:
+            if closed["now"]:
+                socket.close()
+                return
+            server = socket.connect_to_server()
+            server.on_message(lambda text: socket.close() if closed["now"] else socket.send(text))
+
+        self.page.route_web_socket("**/live/?**", between)
+        return closed
+
     def service(self, name: str) -> "Person":
         """Open a service's page as soon as the panel knows of it."""
         path = f"/clusters/local/services/{name}/"

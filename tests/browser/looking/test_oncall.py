@@ -134,16 +134,7 @@ def test_an_engine_that_hangs_turns_every_card_and_says_so_in_words(
 
 def test_the_wall_says_loudly_when_its_socket_is_gone(browser: Browser, panel: Panel) -> None:
     person = Person(browser, panel, viewport={"width": 1920, "height": 1080})
-    closed = {"now": False}
-
-    def between(socket: Any) -> None:
-        if closed["now"]:
-            socket.close()
-            return
-        server = socket.connect_to_server()
-        server.on_message(lambda text: socket.close() if closed["now"] else socket.send(text))
-
-    person.page.route_web_socket("**/live/?**", between)
+    closed = person.with_a_socket_to_cut()
     page = person.open("/wall/").page
     expect(page.locator(".wall-dead")).to_be_hidden()
     expect(page.locator("html")).to_have_attribute("data-bs-theme", "dark")

@@ -2,7 +2,6 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Browser, expect
@@ -233,16 +232,7 @@ def test_logs_are_lines_with_their_task_and_node(person: Person) -> None:
 
 def test_the_indicator_says_since_when_the_panel_is_away(browser: Browser, panel: Panel) -> None:
     person = Person(browser, panel)
-    closed = {"now": False}
-
-    def between(socket: Any) -> None:
-        if closed["now"]:
-            socket.close()
-            return
-        server = socket.connect_to_server()
-        server.on_message(lambda text: socket.close() if closed["now"] else socket.send(text))
-
-    person.page.route_web_socket("**/live/?**", between)
+    closed = person.with_a_socket_to_cut()
     live = person.open(SERVICES).page.locator("#live")
     closed["now"] = True
     expect(live).to_have_attribute("data-state", "stale", timeout=PATIENCE)
