@@ -36,16 +36,20 @@ class Sandbox:
         """Run the command as process 1, and return when the file `ready` is there.
 
         `tethered`: all of it ends when the process that called this ends, whatever ended that.
+        Else only what has not joined the group yet does: all that a start which was killed left
+        behind is then in the group, and ended here, before it can write a `ready` of its own.
         """
+        self.kill()
         self.group.create()
         for stale in ("ready", "init"):
             (self.directory / stale).unlink(missing_ok=True)
         unshare = ["unshare", *self._namespaces, "--fork", "--kill-child", "--mount-proc"]
         unshare += ["--propagation", "private", *command]
-        tether = ["setpriv", "--pdeathsig", "KILL"] if tethered else []
+        untie = [] if tethered else ["setpriv", "--pdeathsig", "clear"]
         member = self.group.rooted if self._rooted else self.group.joined
         with self._log("sandbox.log") as log:
-            holder = self._spawn([*tether, *member(*unshare)], log)
+            tied = ["setpriv", "--pdeathsig", "KILL", *member(*untie, *unshare)]
+            holder = self._spawn(tied, log)
         self._until_ready(holder)
 
     def _until_ready(self, holder: subprocess.Popen[bytes]) -> None:

@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, sync_playwright
+from playwright.sync_api import Browser, expect, sync_playwright
 
-from tests.browser.operating import PASSWORD, Person, Web, service
+from tests.browser.operating import PASSWORD, PATIENCE, Person, Web, service
 from tests.engines.engine import Engine
 from tests.engines.fixtures import plain_engine, swarm_engine
 from tests.servers.ssh import SSHHome
@@ -26,6 +26,7 @@ __all__ = ["browser", "plain_engine", "swarm_engine"]
 
 @pytest.fixture(scope="session")
 def browser() -> Iterator[Browser]:
+    expect.set_options(timeout=PATIENCE)
     with sync_playwright() as playwright:
         running = playwright.chromium.launch(executable_path=CHROMIUM, args=QUIET)
         yield running

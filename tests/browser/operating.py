@@ -40,9 +40,12 @@ class Person:
         return tab
 
     def open(self, path: str) -> "Person":
-        """Open a page, wait until it is live, and count every load of a document from then on."""
-        self.page.goto(self.panel.url + path)
-        expect(self.page.locator("#live[data-state=live]")).to_be_attached(timeout=PATIENCE)
+        """Open a page as soon as the panel knows of what it shows, and wait until it is live.
+
+        Every load of a document is counted from then on.
+        """
+        wait_for(lambda: self.page.goto(self.panel.url + path).status == 200, path)
+        expect(self.page.locator("#live[data-state=live]")).to_be_attached()
         self.loads = 0
         self.page.on("domcontentloaded", lambda _: setattr(self, "loads", self.loads + 1))
         return self
@@ -62,12 +65,8 @@ class Person:
         return closed
 
     def service(self, name: str) -> "Person":
-        """Open a service's page as soon as the panel knows of it."""
-        path = f"/clusters/local/services/{name}/"
-        wait_for(
-            lambda: self.page.goto(self.panel.url + path).status == 200, f"{name} in the panel"
-        )
-        return self.open(path)
+        """Open the page of a service of the local cluster."""
+        return self.open(f"/clusters/local/services/{name}/")
 
     def act(self, action: str) -> None:
         """Open the dialog of an action on the service page."""
@@ -89,7 +88,7 @@ class Person:
     def until_closed(self) -> None:
         """Wait until the dialog is gone; fails with what it says."""
         try:
-            expect(self.dialog).to_have_count(0, timeout=PATIENCE)
+            expect(self.dialog).to_have_count(0)
         except AssertionError as error:
             raise AssertionError(f"The dialog stays: {self.dialog.inner_text()}") from error
 
@@ -115,12 +114,12 @@ class Person:
     def until_told(self, words: str) -> None:
         """Wait until the head of the service page, or of the cluster page, says so."""
         head = self.page.locator("#service-head, #cluster-head")
-        expect(head).to_contain_text(words, timeout=PATIENCE)
+        expect(head).to_contain_text(words)
 
     def until_steady(self, count: int) -> None:
         """Wait until so many tasks run with the present spec, as the matrix shows them."""
         cells = self.page.locator("#task-matrix .cells .cell-running:not(.cell-old)")
-        expect(cells).to_have_count(count, timeout=PATIENCE)
+        expect(cells).to_have_count(count)
 
 
 class Web:

@@ -10,7 +10,7 @@ from lab import checks
 from lab.lab import Lab
 from lab.panel import CLUSTER, Panel
 from lab.up import HEALTHY_SECONDS
-from tests.browser.operating import PATIENCE, Person
+from tests.browser.operating import Person
 from tests.lab.api import Api
 
 pytestmark = [pytest.mark.engine, pytest.mark.browser]
@@ -29,7 +29,7 @@ def test_a_rolling_update_moves_over_the_nodes_while_requests_are_answered(
     person.confirm("Update")
 
     for page in (person.page, onlooker.page):
-        expect(page.locator("#service-head")).to_contain_text("Completed", timeout=PATIENCE)
+        expect(page.locator("#service-head")).to_contain_text("Completed")
         expect(page.locator("#task-matrix .cells .cell-running:not(.cell-old)")).to_have_count(4)
     nodes = set(api.running_on("sutazai_ai-agent"))
     assert len(nodes) > 1
@@ -46,11 +46,11 @@ def test_a_lost_node_shows_on_open_pages(
     lab.off("n5")
 
     row = cluster.page.get_by_role("row", name=re.compile(r"^n5\b"))
-    expect(row).to_contain_text("Down", timeout=PATIENCE)
+    expect(row).to_contain_text("Down")
     on_n5 = person.page.locator("#task-matrix .cells .cell-running", has_text="n5")
-    expect(on_n5).to_have_count(0, timeout=PATIENCE)
+    expect(on_n5).to_have_count(0)
     running = person.page.locator("#task-matrix .cells .cell-running")
-    expect(running).to_have_count(10, timeout=PATIENCE)
+    expect(running).to_have_count(10)
     assert (person.loads, cluster.loads) == (0, 0)
     cluster.context.close()
 
@@ -61,15 +61,15 @@ def test_logs_of_many_nodes_go_on_without_a_dead_one_which_is_named(
     page = person.open(f"/clusters/{CLUSTER}/services/{web}/logs/").page
     tags = page.locator(".log-tag")
     for node in ("n4", "n5"):
-        expect(tags.filter(has_text=node).first).to_be_visible(timeout=PATIENCE)
+        expect(tags.filter(has_text=node).first).to_be_visible()
 
     lab.off("n5")
 
-    expect(page.locator("[data-notices]")).to_contain_text("n5", timeout=PATIENCE)
+    expect(page.locator("[data-notices]")).to_contain_text("n5")
     lines = page.locator(".log-line")
     seen = lines.count()
     # Its lost tasks start anew elsewhere, and say so.
-    expect(lines).not_to_have_count(seen, timeout=PATIENCE)
+    expect(lines).not_to_have_count(seen)
 
 
 MEASURED = ("CPU per task", "Memory per task", "Requests", "Request duration")
@@ -81,7 +81,7 @@ def test_what_the_stacks_prometheus_measures_is_charted(person: Person, lab: Lab
     checks.wait(lab.nodes, HEALTHY_SECONDS, lambda line: None)  # asks the agents, too
     page = person.open(f"/clusters/{CLUSTER}/metrics/source/").page
     page.get_by_role("button", name="Test, and look again").click()
-    expect(page.locator("#source-state")).to_contain_text("http_requests_total", timeout=PATIENCE)
+    expect(page.locator("#source-state")).to_contain_text("http_requests_total")
     for address, titles in (
         (f"{AGENT}metrics/?range=15m", MEASURED),
         (f"/clusters/{CLUSTER}/metrics/panels/?range=15m", GUIDE),
@@ -89,6 +89,6 @@ def test_what_the_stacks_prometheus_measures_is_charted(person: Person, lab: Lab
         page = person.open(address).page
         for title in titles:
             chart = page.get_by_role("img", name=f"{title}: ")
-            expect(chart).to_have_accessible_name(re.compile("lowest"), timeout=PATIENCE)
+            expect(chart).to_have_accessible_name(re.compile("lowest"))
     page = person.open(f"/clusters/{CLUSTER}/services/").page
-    expect(page.locator('[data-load="sutazai_ai-agent"]')).to_contain_text("MiB", timeout=PATIENCE)
+    expect(page.locator('[data-load="sutazai_ai-agent"]')).to_contain_text("MiB")

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.axe import AXE, violations
-from tests.browser.operating import PASSWORD, PATIENCE, Person
+from tests.browser.operating import PASSWORD, Person
 from tests.browser.people import Colleague, command
 from tests.supervisor.panel import Panel
 
@@ -57,12 +57,12 @@ def test_a_grant_given_and_withdrawn_is_seen_on_an_open_page(
     page.get_by_role("button", name="Give the role").click()
     expect(page.get_by_role("status").first).to_be_visible()
     expect(page.get_by_text("vera is now operator in simulated, stack shop.")).to_be_visible()
-    expect(scale).to_be_visible(timeout=PATIENCE)
+    expect(scale).to_be_visible()
 
     page.get_by_role("link", name="Withdraw operator in simulated, stack shop from vera").click()
     page.get_by_role("button", name="Withdraw").click()
     expect(page.get_by_text("vera is no longer operator")).to_be_visible()
-    expect(scale).to_have_count(0, timeout=PATIENCE)
+    expect(scale).to_have_count(0)
     assert vera.loads == 2, "once for each change of rights"
 
 
@@ -81,7 +81,7 @@ def test_an_emergency_is_seen_by_onlookers_at_once_and_reviewed(
     page.get_by_role("button", name="Break the glass").click()
     for onlooker in (vera, admin):
         alarm = onlooker.page.locator("#alarms .alarm")
-        expect(alarm).to_contain_text(WHY, timeout=PATIENCE)
+        expect(alarm).to_contain_text(WHY)
         expect(alarm).to_contain_text(
             re.compile("kim has emergency rights in simulated, ending in")
         )
@@ -89,9 +89,9 @@ def test_an_emergency_is_seen_by_onlookers_at_once_and_reviewed(
     expect(update).to_be_visible()
 
     page.get_by_role("button", name="Give them back now").click()
-    expect(vera.page.locator("#alarms .alarm")).to_have_count(0, timeout=PATIENCE)
+    expect(vera.page.locator("#alarms .alarm")).to_have_count(0)
     review = admin.page.locator("#alarms .alarm-review")
-    expect(review).to_contain_text("Somebody else must review it", timeout=PATIENCE)
+    expect(review).to_contain_text("Somebody else must review it")
     assert (vera.loads, admin.loads) == (0, 0)
 
     review.get_by_role("link").click()

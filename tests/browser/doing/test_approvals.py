@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.browser.operating import PATIENCE, Person, Web
+from tests.browser.operating import Person, Web
 from tests.browser.people import Colleague, command
 from tests.supervisor.panel import Panel
 
@@ -47,7 +47,7 @@ def test_what_one_asks_for_another_approves(operator: Person, colleague: Person,
     assert len(web.task_ids()) == 4
 
     offered = colleague.head.locator("[id^=service-awaiting-]")
-    expect(offered).to_contain_text("by admin", timeout=PATIENCE)
+    expect(offered).to_contain_text("by admin")
     offered.get_by_role("link", name="Decide…").click()
     expect(colleague.dialog).to_contain_text("You approve exactly this")
     colleague.dialog.get_by_role("button", name="Approve", exact=True).click()
@@ -70,6 +70,6 @@ def test_nobody_approves_their_own_and_a_change_makes_it_void(
     expect(page.get_by_role("link", name="Decide…")).to_have_count(0)
 
     web.change(lambda spec: spec["Labels"].update(changed="elsewhere"))
-    expect(page).to_contain_text("was changed after this was asked for", timeout=PATIENCE)
-    expect(page).to_contain_text("Nothing was changed", timeout=PATIENCE)
+    expect(page).to_contain_text("was changed after this was asked for")
+    expect(page).to_contain_text("Nothing was changed")
     assert len(web.task_ids()) == 4

@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import expect
 
 from clusters.ports import TLSMaterial
-from tests.browser.operating import PATIENCE, Person
+from tests.browser.operating import Person
 from tests.engines.engine import Engine
 from tests.servers.certificates import Authority
 from tests.servers.fixtures import require
@@ -60,7 +60,7 @@ def forget(person: Person, name: str) -> None:
 def until_live(person: Person) -> None:
     """Until the cluster page shows the Swarm's node, by itself."""
     node = person.page.get_by_role("row", name=re.compile("^node-1 Ready"))
-    expect(node).to_be_visible(timeout=PATIENCE)
+    expect(node).to_be_visible()
     expect(person.page.locator("#live")).to_have_attribute("data-state", "live")
 
 
@@ -90,7 +90,7 @@ def test_a_cluster_behind_tls_is_live_as_soon_as_it_is_registered(
     register("behind-tls", behind_tls, tls=ours.client())
     until_live(operator)
     card = onlooker.page.locator("#cluster-behind-tls")
-    expect(card).to_contain_text("Up to date", timeout=PATIENCE)
+    expect(card).to_contain_text("Up to date")
     assert onlooker.loads == 0
 
 
@@ -133,9 +133,9 @@ def test_nobody_says_that_all_is_well_while_a_cluster_is_out_of_sight(
     operator: Person, onlooker: Person, register: Register, tmp_path: Path
 ) -> None:
     verdict = onlooker.open("/").page.locator("#verdict")
-    expect(verdict).not_to_contain_text("Cannot know", timeout=PATIENCE)
+    expect(verdict).not_to_contain_text("Cannot know")
     register("silent", f"unix://{tmp_path}/nobody.sock")
-    expect(verdict).to_contain_text("Cannot know of silent: never seen", timeout=PATIENCE)
+    expect(verdict).to_contain_text("Cannot know of silent: never seen")
     assert onlooker.loads == 0
 
 
@@ -171,7 +171,7 @@ def test_an_engine_outside_swarm_mode_is_initialised_from_its_page(
     operator.until_told("The engine refused")
     ask_for_swarm(operator, "127.0.0.1")
     until_live(operator)
-    expect(onlooker.page.locator("#cluster-plain")).to_contain_text("1/1 nodes", timeout=PATIENCE)
+    expect(onlooker.page.locator("#cluster-plain")).to_contain_text("1/1 nodes")
     assert (operator.loads, onlooker.loads) == (0, 0)
 
 

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.operating import PATIENCE, Person, Web
+from tests.browser.operating import Person, Web
 from tests.supervisor.panel import wait_for
 
 pytestmark = [pytest.mark.browser, pytest.mark.engine]
@@ -26,7 +26,7 @@ def test_a_scale_is_seen_by_everybody_without_a_reload(
 
     operator.until_steady(6)
     row = onlooker.page.get_by_role("row", name=re.compile(web.name))
-    expect(row).to_contain_text(re.compile(r"6\s*/\s*6"), timeout=PATIENCE)
+    expect(row).to_contain_text(re.compile(r"6\s*/\s*6"))
     assert web.spec["Mode"]["Replicated"]["Replicas"] == 6
     assert (operator.loads, onlooker.loads) == (0, 0)
 
@@ -54,7 +54,7 @@ def test_an_update_is_seen_moving_task_by_task(
 
     onlooker.until_steady(4)
     expect(onlooker.page.locator("#service-head")).to_contain_text("lab/web:2")
-    expect(onlooker.page.locator("#service-head")).to_contain_text("Completed", timeout=PATIENCE)
+    expect(onlooker.page.locator("#service-head")).to_contain_text("Completed")
     assert {3, 2, 1} <= set(onlooker.page.evaluate("[...window.seen]"))
     assert web.spec["TaskTemplate"]["ContainerSpec"]["Env"] == ["GREETING=hello"]
 
@@ -72,7 +72,7 @@ def test_an_update_that_rolls_itself_back_is_told_as_such(
     operator.confirm("Update")
 
     row = onlooker.page.get_by_role("row", name=re.compile(web.name)).first
-    expect(row).to_contain_text("Rolled back", timeout=PATIENCE)
+    expect(row).to_contain_text("Rolled back")
     expect(row).to_contain_text("non-zero exit")
     assert web.image == "lab/web:1"
     operator.until_steady(4)
@@ -85,7 +85,7 @@ def test_a_rollback_returns_to_an_older_revision(operator: Person, web: Web) -> 
     operator.dialog.get_by_label("Image").fill("lab/web:3")
     operator.preview()
     operator.confirm("Update")
-    expect(operator.page.locator("#service-head")).to_contain_text("Completed", timeout=PATIENCE)
+    expect(operator.page.locator("#service-head")).to_contain_text("Completed")
 
     operator.act("Roll back")
     operator.dialog.get_by_role("radio").last.check()
@@ -93,7 +93,7 @@ def test_a_rollback_returns_to_an_older_revision(operator: Person, web: Web) -> 
     expect(operator.dialog).to_contain_text("lab/web:1")
     operator.confirm("Rollback")
 
-    expect(operator.page.locator("#service-head")).to_contain_text("lab/web:1", timeout=PATIENCE)
+    expect(operator.page.locator("#service-head")).to_contain_text("lab/web:1")
     operator.until_steady(4)
     assert web.image == "lab/web:1"
 
@@ -106,7 +106,7 @@ def test_a_restart_replaces_every_task(operator: Person, web: Web) -> None:
     operator.act("Restart")
     operator.confirm("Restart")
 
-    expect(operator.page.locator("#service-head")).to_contain_text("Completed", timeout=PATIENCE)
+    expect(operator.page.locator("#service-head")).to_contain_text("Completed")
     after = web.task_ids()
     assert len(after) == 4
     assert not before & after
@@ -134,5 +134,5 @@ def test_a_change_by_somebody_else_is_shown_beside_ones_own(
 
     operator.dialog.get_by_role("button", name="Apply mine on top").click()
     operator.confirm("Update")
-    expect(operator.page.locator("#service-head")).to_contain_text("lab/web:2", timeout=PATIENCE)
+    expect(operator.page.locator("#service-head")).to_contain_text("lab/web:2")
     assert web.spec["Labels"]["owner"] == "somebody else"

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Page, expect
 
-from tests.browser.operating import PATIENCE, Person, service
+from tests.browser.operating import Person, service
 from tests.engines.engine import Engine
 
 pytestmark = [pytest.mark.browser, pytest.mark.engine]
@@ -51,7 +51,7 @@ def test_payloads_in_labels_values_logs_and_errors_stay_text(
             operator.open(f"/clusters/local/services/payloads/{path}")
             if path == "logs/":
                 line = operator.page.locator(".log-line").first
-                expect(line).to_contain_text(SCRIPT, timeout=PATIENCE)
+                expect(line).to_contain_text(SCRIPT)
             assert operator.page.evaluate("window.pwned") is None, path
             assert operator.page.locator("main b[hx-get], main img[src='/x']").count() == 0, path
             assert operator.page.url.endswith(path or "payloads/")

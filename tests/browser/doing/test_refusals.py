@@ -3,7 +3,7 @@
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.operating import PATIENCE, Person, Web
+from tests.browser.operating import Person, Web
 
 pytestmark = [pytest.mark.browser, pytest.mark.engine]
 
@@ -48,7 +48,7 @@ def test_a_service_that_vanishes_is_told_on_its_page_and_in_its_dialog(
     operator.service(web.name).act("Scale")
     web.engine.remove_service(web.name)
     gone = onlooker.page.get_by_text("This service is gone")
-    expect(gone).to_be_visible(timeout=PATIENCE)
+    expect(gone).to_be_visible()
     expect(onlooker.head.get_by_role("link", name="Scale")).to_be_hidden()
 
     operator.dialog.get_by_label("Replicas").fill("6")

@@ -5,7 +5,7 @@ import re
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.operating import PATIENCE, Person, Web
+from tests.browser.operating import Person, Web
 
 pytestmark = [pytest.mark.browser, pytest.mark.engine]
 
@@ -24,7 +24,7 @@ def begin_update(operator: Person, onlooker: Person, web: Web, count: int) -> No
     operator.service(web.name).until_steady(count)
     operator.update_to("lab/web:2")
     new = onlooker.page.locator("#task-matrix .cells .cell-running:not(.cell-old)")
-    expect(new).to_have_count(1, timeout=PATIENCE)
+    expect(new).to_have_count(1)
 
 
 @six_tasks
@@ -34,7 +34,7 @@ def test_a_stopped_rollout_stands_still_until_it_is_resumed(
     begin_update(operator, onlooker, web, 6)
     operator.cancel("Stop here")
     onlooker.until_told("The rollout was stopped half way")
-    expect(onlooker.page.locator("#tray")).to_have_text(re.compile(r"Cancelled"), timeout=PATIENCE)
+    expect(onlooker.page.locator("#tray")).to_have_text(re.compile(r"Cancelled"))
     assert {"lab/web:1", "lab/web:2"} == set(web.task_images())
 
     operator.head.get_by_role("link", name="Resume…").click()
@@ -51,7 +51,7 @@ def test_a_rollout_is_taken_back_half_way(operator: Person, onlooker: Person, we
     operator.cancel("Go back")
     operator.page.get_by_role("link", name="See the operation").click()
     operation = operator.page.locator("#operation")
-    expect(operation).to_contain_text("Went back to the spec before: 4 of 4", timeout=PATIENCE)
+    expect(operation).to_contain_text("Went back to the spec before: 4 of 4")
     expect(operation).to_contain_text("admin, to go back")
     onlooker.until_steady(4)
     onlooker.until_told("lab/web:1")

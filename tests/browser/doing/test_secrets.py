@@ -8,7 +8,7 @@ import docker
 import pytest
 from playwright.sync_api import expect
 
-from tests.browser.operating import PATIENCE, Person, service
+from tests.browser.operating import Person, service
 from tests.engines.engine import Engine
 from tests.supervisor.panel import Panel, wait_for
 
@@ -55,7 +55,7 @@ def test_a_rotation_from_click_to_done_is_seen_by_everybody(
     operator.dialog.get_by_label("Value", exact=True).first.fill(FIRST)
     operator.dialog.get_by_role("button", name="Create", exact=True).click()
     row = onlooker.page.get_by_role("row", name=re.compile("password"))
-    expect(row).to_contain_text("not used", timeout=PATIENCE)
+    expect(row).to_contain_text("not used")
 
     front, back = NAMES
     parts = mounting(client, "password")
@@ -64,7 +64,7 @@ def test_a_rotation_from_click_to_done_is_seen_by_everybody(
         service(swarm_engine, front, **parts, UpdateConfig={**order, "Order": "start-first"}),
         service(swarm_engine, back, **parts, UpdateConfig={**order, "Order": "stop-first"}),
     ):
-        expect(row).to_contain_text(f"{back}, {front}", timeout=PATIENCE)
+        expect(row).to_contain_text(f"{back}, {front}")
         wait_for(lambda: mounted(client, front) == {FIRST.encode()}, "the first value")
 
         page.get_by_role("link", name="password", exact=True).click()
@@ -79,14 +79,14 @@ def test_a_rotation_from_click_to_done_is_seen_by_everybody(
         expect(operator.dialog).to_have_count(0)
         page.get_by_role("link", name="Follow it").click()
 
-        expect(row.first).to_contain_text("rotating", timeout=PATIENCE)
+        expect(row.first).to_contain_text("rotating")
         steps = page.locator(".step-list")
         for told in ("Create the new version", f"Update {back}", f"Update {front}", "Remove the"):
-            expect(steps).to_contain_text(told, timeout=PATIENCE)
-        expect(page.locator("#operation")).to_contain_text("Succeeded", timeout=PATIENCE)
+            expect(steps).to_contain_text(told)
+        expect(page.locator("#operation")).to_contain_text("Succeeded")
         expect(page.locator("#operation")).to_contain_text("2 services use password_v2")
         new = onlooker.page.get_by_role("row", name=re.compile("password_v2"))
-        expect(new).to_contain_text(f"{back}, {front}", timeout=PATIENCE)
+        expect(new).to_contain_text(f"{back}, {front}")
         expect(onlooker.page.get_by_role("link", name="password", exact=True)).to_have_count(0)
         for name in NAMES:
             assert mounted(client, name) == {SECOND.encode()}

@@ -16,7 +16,7 @@ import pytest
 from playwright.sync_api import APIResponse, Browser, Page, Route, expect
 
 from tests.browser.axe import AXE, violations
-from tests.browser.operating import PASSWORD, PATIENCE, Person
+from tests.browser.operating import PASSWORD, Person
 from tests.run.stages import ROOT
 from tests.supervisor.panel import Panel
 
@@ -290,7 +290,7 @@ def test_an_ended_session_is_at_the_sign_in_page_by_itself(
     end.click()
     expect(page.locator(".strip.tone-good")).to_contain_text("was ended")
     expect(rows).to_have_count(before - 1)
-    other.page.wait_for_url(re.compile("/sign-in/"), timeout=PATIENCE)
+    other.page.wait_for_url(re.compile("/sign-in/"))
     other.context.close()
 
 

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, expect
 
 from tests.browser.axe import AXE, violations
 from tests.browser.charted import Source, panel, person, source
-from tests.browser.operating import PATIENCE, Person
+from tests.browser.operating import Person
 from tests.supervisor.panel import Panel
 
 pytestmark = pytest.mark.browser
@@ -21,7 +21,7 @@ __all__ = ["panel", "person", "source"]
 
 def charted(person: Person, path: str = WEB) -> Person:
     person.open(path)
-    expect(person.page.locator(".chart canvas").first).to_be_visible(timeout=PATIENCE)
+    expect(person.page.locator(".chart canvas").first).to_be_visible()
     return person
 
 
@@ -92,12 +92,11 @@ def test_points_arrive_at_the_right_edge_by_the_socket(person: Person) -> None:
     page.wait_for_function(
         """() => { const news = document.getElementById('metrics-news').dataset.news;
             return news && JSON.parse(news).times.length === 24 }""",
-        timeout=PATIENCE,
     )
     first = page.locator("#metrics-news").get_attribute("data-news")
     page.wait_for_function(
         "old => document.getElementById('metrics-news').dataset.news !== old",
-        arg=first, timeout=PATIENCE,
+        arg=first,
     )  # fmt: skip
     assert not [url for url in asked if "/metrics/data/" in url], "it was read anew"
 
@@ -115,8 +114,8 @@ def test_an_operation_is_marked_and_leads_to_it(person: Person) -> None:
     person.confirm("Restart")
     page = charted(person).page
     happened = page.get_by_role("region", name="What happened meanwhile")
-    expect(happened).to_contain_text("Restart by admin", timeout=PATIENCE)
-    expect(page.locator("a.chart-mark").first).to_be_attached(timeout=PATIENCE)
+    expect(happened).to_contain_text("Restart by admin")
+    expect(page.locator("a.chart-mark").first).to_be_attached()
     happened.get_by_role("link").first.click()
     expect(page).to_have_url(re.compile("/operations/"))
 
@@ -131,7 +130,7 @@ def test_a_queue_is_shown_of_those_who_work_it_off(person: Person) -> None:
 def test_a_service_without_series_says_what_was_looked_for(person: Person) -> None:
     page = person.open(f"{SERVICES}sutazai_jaeger/metrics/").page
     missing = page.locator(".charts-missing")
-    expect(missing).to_contain_text("No series of this service was found", timeout=PATIENCE)
+    expect(missing).to_contain_text("No series of this service was found")
     expect(missing).to_contain_text("sutazai_jaeger")
     expect(missing.get_by_role("link")).to_have_attribute(
         "href", "/clusters/simulated/metrics/mapping/"
@@ -141,7 +140,7 @@ def test_a_service_without_series_says_what_was_looked_for(person: Person) -> No
 def test_the_table_has_a_line_for_each_service_that_is_measured(person: Person) -> None:
     page = person.open(SERVICES).page
     load = page.locator('[data-load="shop_web"]')
-    expect(load).to_contain_text("%", timeout=PATIENCE)
+    expect(load).to_contain_text("%")
     expect(load).to_contain_text("MiB")
     assert page.locator('[data-load="sutazai_jaeger"]').inner_text().strip() == ""
     drawn = "c => c.getContext('2d').getImageData(0, 0, 88, 36).data.some(byte => byte)"
@@ -150,7 +149,7 @@ def test_the_table_has_a_line_for_each_service_that_is_measured(person: Person) 
 
 def test_the_source_tells_what_it_found_and_is_set_by_hand(person: Person) -> None:
     page = person.open("/clusters/simulated/metrics/source/").page
-    expect(page.locator("#source-state")).to_contain_text("Answers", timeout=PATIENCE)
+    expect(page.locator("#source-state")).to_contain_text("Answers")
     expect(page.locator("#source-state")).to_contain_text("container_cpu_usage_seconds_total")
     page.get_by_role("link", name="Set names…").click()
     page.get_by_label("Memory").fill("container memory")
@@ -158,7 +157,7 @@ def test_the_source_tells_what_it_found_and_is_set_by_hand(person: Person) -> No
     expect(page.get_by_text("is no name of a metric")).to_be_visible()
     page.get_by_label("Memory").fill("container_memory_working_set_bytes")
     page.get_by_role("button", name="Set").click()
-    expect(page.locator("#source-state")).to_contain_text("set by hand", timeout=PATIENCE)
+    expect(page.locator("#source-state")).to_contain_text("set by hand")
 
 
 @pytest.mark.parametrize(
@@ -217,7 +216,7 @@ def test_a_prometheus_that_goes_away_and_returns(person: Person, source: Source)
     page = charted(person).page
     source.stop()
     strip = page.locator("#charts-state")
-    expect(strip).to_contain_text("Metrics unavailable since", timeout=PATIENCE)
+    expect(strip).to_contain_text("Metrics unavailable since")
     expect(strip).to_contain_text("cannot be reached")
     expect(page.locator(".chart canvas").first).to_be_visible()  # what is known stays
     began = time.monotonic()
@@ -226,4 +225,4 @@ def test_a_prometheus_that_goes_away_and_returns(person: Person, source: Source)
     assert time.monotonic() - began < 5
     expect(page.locator("#live[data-state=live]")).to_be_attached()
     source.start()
-    expect(strip).not_to_contain_text("unavailable", timeout=PATIENCE)
+    expect(strip).not_to_contain_text("unavailable")

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from playwright.sync_api import Browser, Page, expect
 
-from tests.browser.operating import PASSWORD, PATIENCE, Person
+from tests.browser.operating import PASSWORD, Person
 from tests.contract.swarm_api import SwarmApi, service_spec
 from tests.engines import SimulatedEngine
 from tests.supervisor.panel import Panel
@@ -82,7 +82,7 @@ def test_a_failing_service_comes_to_the_front_with_its_error_and_one_click_away(
 ) -> None:
     page = person.open("/").page
     page.mouse.move(0, 0)
-    expect(first(page)).to_contain_text("task: non-zero exit", timeout=PATIENCE)
+    expect(first(page)).to_contain_text("task: non-zero exit")
     expect(page.locator("#verdict")).to_contain_text("1 service in trouble in 1 stack")
     assert person.loads == 0
     first(page).get_by_role("link", name="crash").click()
@@ -98,12 +98,12 @@ def test_nothing_moves_under_a_focus(person: Person, swarm: SwarmApi) -> None:
     spec["Name"], spec["Labels"] = "stack030_x", {"com.docker.stack.namespace": "stack030"}
     service = swarm.create(spec)
     try:
-        expect(card(page, "stack030")).to_contain_text("non-zero exit", timeout=PATIENCE)
+        expect(card(page, "stack030")).to_contain_text("non-zero exit")
         page.wait_for_timeout(2500)
         assert first(page).get_attribute("id") != "stack-simulated-stack030"
         expect(link).to_be_focused()
         link.blur()
-        expect(first(page)).to_have_id("stack-simulated-stack030", timeout=PATIENCE)
+        expect(first(page)).to_have_id("stack-simulated-stack030")
     finally:
         swarm.delete(f"/services/{service}")
 
@@ -119,13 +119,13 @@ def test_an_engine_that_hangs_turns_every_card_and_says_so_in_words(
     engine._process.send_signal(signal.SIGSTOP)
     try:
         for shown in (page, wall):
-            expect(shown.locator(".stack-unknown")).to_have_count(STACKS, timeout=PATIENCE)
+            expect(shown.locator(".stack-unknown")).to_have_count(STACKS)
             expect(shown.locator("#verdict")).to_contain_text("Cannot know of simulated since")
             expect(shown.locator(".state.tone-good")).to_have_count(0)
         expect(wall.locator(".wall-dead")).to_be_hidden()
     finally:
         engine._process.send_signal(signal.SIGCONT)
-    expect(page.locator(".stack-unknown")).to_have_count(0, timeout=PATIENCE)
+    expect(page.locator(".stack-unknown")).to_have_count(0)
     expect(page.locator("#verdict")).to_contain_text("No service is in trouble")
     page.goto(f"{person.panel.url}/clusters/simulated/timeline/?kind=cluster")
     expect(page.locator(".entry")).to_have_count(2)
@@ -141,26 +141,26 @@ def test_the_wall_says_loudly_when_its_socket_is_gone(browser: Browser, panel: P
     before = page.locator("#wall-clock").text_content()
     expect(page.locator("#wall-clock")).not_to_have_text(before or "")
     closed["now"] = True
-    expect(page.locator(".wall-dead")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator(".wall-dead")).to_be_visible()
     expect(page.locator(".wall-dead")).to_contain_text("NOT LIVE")
     closed["now"] = False
-    expect(page.locator(".wall-dead")).to_be_hidden(timeout=PATIENCE)
+    expect(page.locator(".wall-dead")).to_be_hidden()
     person.context.close()
 
 
 def test_a_key_fills_the_screen_with_the_wall(person: Person) -> None:
     page = person.open("/wall/").page
     page.keyboard.press("f")
-    page.wait_for_function("document.fullscreenElement", timeout=PATIENCE)
+    page.wait_for_function("document.fullscreenElement")
     page.keyboard.press("f")
-    page.wait_for_function("!document.fullscreenElement", timeout=PATIENCE)
+    page.wait_for_function("!document.fullscreenElement")
 
 
 def test_a_timeline_is_live_and_reached_by_keys(person: Person, failing: str) -> None:
     path = "/clusters/simulated/timeline/?kind=service&stack=stack007"
     page = person.open(path).page
-    expect(page.locator(".entries")).to_contain_text("stack007_crash", timeout=PATIENCE)
-    expect(page.locator(".entries")).to_contain_text("Failing", timeout=PATIENCE)
+    expect(page.locator(".entries")).to_contain_text("stack007_crash")
+    expect(page.locator(".entries")).to_contain_text("Failing")
     assert person.loads == 0
     expect(page.locator(".mark[tabindex='0']")).to_have_count(1)
     page.locator(".mark[tabindex='0']").focus()

@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.browser.axe import AXE, violations
-from tests.browser.operating import PATIENCE, Person
+from tests.browser.operating import Person
 from tests.browser.simulated import panel, person
 from tests.supervisor.panel import Panel
 
@@ -116,7 +116,7 @@ def test_every_page_keeps_to_its_own_policy(browser: Browser, panel: Panel) -> N
         person.open(path)
         assert not any(line.startswith(("error", "warning")) for line in said), (path, said)
     person.page.goto(f"{panel.url}/docs")
-    expect(person.page.get_by_text("/api/v1/audit/verify")).to_be_visible(timeout=PATIENCE)
+    expect(person.page.get_by_text("/api/v1/audit/verify")).to_be_visible()
     person.context.close()
     assert not any(line.startswith(("error", "warning")) for line in said), said
 
@@ -235,8 +235,8 @@ def test_the_indicator_says_since_when_the_panel_is_away(browser: Browser, panel
     closed = person.with_a_socket_to_cut()
     live = person.open(SERVICES).page.locator("#live")
     closed["now"] = True
-    expect(live).to_have_attribute("data-state", "stale", timeout=PATIENCE)
+    expect(live).to_have_attribute("data-state", "stale")
     expect(live).to_contain_text("Stale since")
     closed["now"] = False
-    expect(live).to_have_attribute("data-state", "live", timeout=PATIENCE)
+    expect(live).to_have_attribute("data-state", "live")
     person.context.close()

@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from tests.browser.axe import AXE, violations
 from tests.browser.charted import Source, panel, person, source
-from tests.browser.operating import PATIENCE, Person
+from tests.browser.operating import Person
 from tests.supervisor.panel import Panel
 
 __all__ = ["panel", "person", "source"]
@@ -33,7 +33,7 @@ MANY = " or ".join([HTTP, *(f'label_replace({HTTP}, "copy", "{n}", "", "")' for 
 
 def answered(person: Person, path: str) -> Page:
     page = person.open(path).page
-    expect(page.locator(".charts-loading")).to_have_count(0, timeout=PATIENCE)
+    expect(page.locator(".charts-loading")).to_have_count(0)
     return page
 
 
@@ -43,7 +43,7 @@ def test_ctrl_enter_runs_a_query_and_the_address_keeps_it(person: Person) -> Non
     expect(field).to_be_focused()
     field.fill(RATE)
     field.press("Control+Enter")
-    expect(page.locator("#query-chart canvas")).to_be_visible(timeout=PATIENCE)
+    expect(page.locator("#query-chart canvas")).to_be_visible()
     expect(page.get_by_role("heading", name="2 series")).to_be_visible()
     expect(page.get_by_role("row", name=re.compile("^200"))).to_be_visible()
     expect(page).to_have_url(re.compile(r"query=sum.*range=1h"))
@@ -55,23 +55,23 @@ def test_ctrl_enter_runs_a_query_and_the_address_keeps_it(person: Person) -> Non
     assert person.loads == 0
     page.reload()
     expect(page.get_by_label("Instant")).to_be_checked()
-    expect(page.get_by_role("columnheader", name="Value")).to_be_visible(timeout=PATIENCE)
+    expect(page.get_by_role("columnheader", name="Value")).to_be_visible()
 
 
 def test_a_chart_is_zoomed_into_and_out_of(person: Person) -> None:
     page = answered(person, FULL)
     over = page.locator("#query-chart .u-over")
-    expect(over).to_be_visible(timeout=PATIENCE)
+    expect(over).to_be_visible()
     box = over.bounding_box()
     assert box
     page.mouse.move(box["x"] + box["width"] * 0.5, box["y"] + 40)
     page.mouse.down()
     page.mouse.move(box["x"] + box["width"] * 0.9, box["y"] + 60, steps=5)
     page.mouse.up()
-    expect(page).to_have_url(re.compile(r"range=\d+-\d+"), timeout=PATIENCE)
+    expect(page).to_have_url(re.compile(r"range=\d+-\d+"))
     expect(page.get_by_label("Zoomed in")).to_be_checked()
     page.keyboard.press("Escape")
-    expect(page).to_have_url(re.compile("range=1h"), timeout=PATIENCE)
+    expect(page).to_have_url(re.compile("range=1h"))
 
 
 def test_a_wrong_query_is_marked_and_explained(person: Person) -> None:
@@ -100,19 +100,18 @@ def test_a_query_becomes_a_live_panel_of_a_stack(person: Person) -> None:
     page.get_by_role("link", name="Look at it").click()
     expect(page).to_have_url(re.compile(STACK))
     chart = page.get_by_role("region", name="Answers <by> code", exact=True)
-    expect(chart.locator("canvas")).to_be_visible(timeout=PATIENCE)
+    expect(chart.locator("canvas")).to_be_visible()
     expect(chart).to_contain_text('code="200" 19.8/s')
     expect(chart).to_contain_text("Critical 20/s")
     page.wait_for_function(  # pushed by the socket
         "() => JSON.parse(document.getElementById('metrics-news').dataset.news || '{}').times",
-        timeout=PATIENCE,
     )
     page.get_by_text("Change, move or remove panels").click()
     page.get_by_role("button", name="Remove Answers <by> code").click()
     expect(page.get_by_text("“Answers <by> code” was removed.")).to_be_visible()
     expect(page.get_by_text("No panel yet")).to_be_visible()
     page.get_by_role("button", name="Put it back").click()
-    expect(chart.locator("canvas")).to_be_visible(timeout=PATIENCE)
+    expect(chart.locator("canvas")).to_be_visible()
 
 
 def test_a_panel_is_changed_and_a_wrong_query_refused(person: Person) -> None:
@@ -121,7 +120,7 @@ def test_a_panel_is_changed_and_a_wrong_query_refused(person: Person) -> None:
     page.get_by_role("link", name="Change Task queue length").click()
     person.dialog.get_by_label("Query").fill("sum(celery_queue_length")
     person.dialog.get_by_role("button", name="Change the panel").click()
-    expect(person.dialog).to_contain_text("is never closed", timeout=PATIENCE)
+    expect(person.dialog).to_contain_text("is never closed")
     person.dialog.get_by_label("Query").fill("sum(celery_queue_length)")
     person.dialog.get_by_role("button", name="Change the panel").click()
     expect(page.get_by_role("link", name="sum(celery_queue_length)")).to_have_count(1)
@@ -167,7 +166,7 @@ def test_each_state_is_accessible_in_both_themes_and_widths(person: Person, name
     page = answered(person, STATES[name])
     if name == "panels":
         page.get_by_text("Change, move or remove panels").click()
-        expect(page.locator(".chart canvas").first).to_be_visible(timeout=PATIENCE)
+        expect(page.locator(".chart canvas").first).to_be_visible()
     if name == "many":
         expect(page.get_by_role("heading", name=re.compile("Showing 50 of"))).to_be_visible()
     shown(person, name)
@@ -195,4 +194,4 @@ def test_a_prometheus_that_is_away_is_told(person: Person, source: Source) -> No
     finally:
         source.start()
     page.get_by_role("button", name="Run").click()
-    expect(page.locator("#result")).not_to_contain_text("unavailable", timeout=PATIENCE)
+    expect(page.locator("#result")).not_to_contain_text("unavailable")
