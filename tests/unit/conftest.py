@@ -5,6 +5,8 @@ from typing import Any
 import pytest
 from hypothesis import settings as hypothesis_settings
 
+from controlpanel.celery import app
+
 # The machine may be busy: a slow example is no failure. And a failure must repeat anywhere.
 hypothesis_settings.register_profile("pilothouse", deadline=None, max_examples=25, derandomize=True)
 hypothesis_settings.load_profile("pilothouse")
@@ -17,6 +19,12 @@ def _nobody_asks_a_source(monkeypatch: pytest.MonkeyPatch, settings: Any) -> Non
     monkeypatch.setattr("metrics.poller.POLLER._most_workers", 0)
     monkeypatch.setattr("metrics.poller.POLLER._watched", {})
     monkeypatch.setattr("metrics.poller.POLLER._away", {})
+
+
+@pytest.fixture(autouse=True, scope="session")
+def _a_broker_takes_every_message() -> None:
+    """One that is away costs each of them two seconds."""
+    app.conf.broker_url = "memory://"
 
 
 @pytest.fixture(autouse=True)
