@@ -13,6 +13,7 @@ from clusters.models import Cluster
 from clusters.ports import Raw
 from live.changes import Touched
 
+Leader = tuple[str, str]  # node id, host name
 KEPT_FOR = timedelta(days=30)
 MOST = 20_000  # per cluster
 # A service that crashes, restarts and crashes would wash everything else out. So the same
@@ -82,7 +83,7 @@ def happened(cluster: Cluster, kind: Event.Kind, key: str, name: str, **of: Any)
 def of_nodes(
     cluster: Cluster, before: dict[str, dict[str, Any]], now: dict[str, dict[str, Any]]
 ) -> list[Event]:
-    """What differs between two lists of nodes: come and gone, up and down, drained, the leader."""
+    """What differs between two lists of nodes: come and gone, up and down, drained."""
     found = []
     for key in now.keys() | before.keys():
         then, is_now = before.get(key), now.get(key)
@@ -101,14 +102,21 @@ def of_nodes(
                 for what in ("state", "availability")
                 if then[what] != is_now[what]
             ]  # fmt: skip
-    return found + _of_leaders(cluster, before, now)
+    return found
 
 
-def _of_leaders(
-    cluster: Cluster, before: dict[str, dict[str, Any]], now: dict[str, dict[str, Any]]
-) -> list[Event]:
-    was = next(((k, n["hostname"]) for k, n in before.items() if n["leader"]), None)
-    leads = next(((k, n["hostname"]) for k, n in now.items() if n["leader"]), None)
+def leader_of(nodes: dict[str, dict[str, Any]]) -> Leader | None:
+    """Who leads, as a list of nodes tells; None while the managers have chosen nobody."""
+    return next(((key, node["hostname"]) for key, node in nodes.items() if node["leader"]), None)
+
+
+def last_leader(cluster: Cluster) -> Leader | None:
+    """Who led after the newest change that was kept."""
+    told = cluster.events.filter(kind=Event.Kind.LEADER).order_by("-pk")
+    return told.values_list("key", "name").first()
+
+
+def of_leaders(cluster: Cluster, was: Leader | None, leads: Leader | None) -> list[Event]:
     if leads is None or was is None or was == leads:
         return []
     of = {"before": was[1][:64], "after": leads[1][:64]}

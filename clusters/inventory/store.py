@@ -63,6 +63,7 @@ class Store:
             self._nodes_past[node.engine_id] = {name: getattr(node, name) for name in NODE_PAST}
             if node.state == "ready":
                 self.ready_nodes.add(node.engine_id)
+        self._led_by = events.leader_of(self._nodes_past) or events.last_leader(self.cluster)
         for key in self.cluster.networks.values_list("engine_id", flat=True):
             self._networks[key] = ()
         for key in self.cluster.secrets.values_list("engine_id", flat=True):
@@ -228,9 +229,11 @@ class Store:
         moved = (ready ^ self.ready_nodes) | (self._nodes.keys() - fields.keys())
         past = {key: {n: values[n] for n in NODE_PAST} for key, values in fields.items()}
         seen_before = self._nodes_past if not self.is_new else past
+        leads = events.leader_of(past) or self._led_by  # one that is lost leaves a gap
         happened = events.of_nodes(self.cluster, seen_before, past)
+        happened += events.of_leaders(self.cluster, self._led_by, leads)
         self._nodes = self._write_small(Node, "node", fields, self._nodes, happened)
-        self.ready_nodes, self._nodes_past = ready, past
+        self.ready_nodes, self._nodes_past, self._led_by = ready, past, leads
         return moved
 
     def write_networks(self, networks: Iterable[Raw]) -> None:

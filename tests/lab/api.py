@@ -32,6 +32,11 @@ class Api:
         """By host name."""
         return {node["hostname"]: node for node in self.cluster()["members"]}
 
+    def led(self) -> list[tuple[str, str]]:
+        """Who led before and after each change of leader of the last hour, the newest first."""
+        told = self.get(f"/clusters/{CLUSTER}/timeline?kind=leader")["items"]
+        return [(event["before"], event["state"]) for event in told]
+
     def service(self, name: str) -> Json:
         return self.get(f"/clusters/{CLUSTER}/services/{name}")
 

@@ -32,6 +32,7 @@ def test_a_leader_that_hands_over_is_hardly_noticed(
         operation = api.do(web, "scale", replicas=12)
         api.until_succeeded(operation)
         wait_until(lambda: leader(api) != old, "there is another leader", PATIENCE)
+        assert api.led()[0] == (old, leader(api))
         whole = {"running": 12, "desired": 12}
         wait_until(lambda: api.service(web)["replicas"] == whole, "twelve run", PATIENCE)
         (node,) = client.nodes(filters={"name": old})
@@ -49,6 +50,7 @@ def test_a_lost_leader_is_named_and_its_work_is_done_once(lab: Lab, api: Api, we
 
     api.until_succeeded(operation)
     wait_until(lambda: leader(api) != old, "there is another leader", PATIENCE)
+    assert api.led()[0] == (old, leader(api))
     wait_until(lambda: api.cluster()["fresh"], "the picture is fresh again", PATIENCE)
     assert "reached" in trouble(api, lab, old)
     wait_until(lambda: api.nodes()[old]["state"] == "down", "the old leader is down", PATIENCE)

@@ -13,8 +13,10 @@ from access.models import Grant, User
 from access.policy import Role
 from clusters import fragments
 from clusters.events import Event
-from clusters.inventory import events
+from clusters.inventory import events, lease
+from clusters.inventory.store import Store
 from clusters.models import Cluster, Operation
+from clusters.ports import Raw
 from clusters.timeline import axis
 from clusters.timeline import entries as timeline
 from clusters.timeline.entries import Beside, Entry, Question, entries, told_kinds
@@ -101,10 +103,10 @@ def changes_of_nodes(
 
 
 def test_nodes_that_come_go_fall_and_lead() -> None:
-    before = {"a": node(leader=True), "b": node(hostname="node-2"), "c": node(hostname="node-3")}
+    before = {"a": node(), "b": node(hostname="node-2"), "c": node(hostname="node-3")}
     now = {
         "a": node(state="down"),
-        "b": node(hostname="node-2", leader=True, availability="drain"),
+        "b": node(hostname="node-2", availability="drain"),
         "d": node(hostname="node-4"),
     }
     assert changes_of_nodes(before, now) == {
@@ -112,9 +114,45 @@ def test_nodes_that_come_go_fall_and_lead() -> None:
         ("node", "node-2", "active", "drain"),
         ("node", "node-3", "ready", "left"),
         ("node", "node-4", "", "joined"),
-        ("leader", "node-2", "node-1", "node-2"),
     }
     assert changes_of_nodes(before, before) == set()
+
+
+def led_by(leader: str) -> list[Raw]:
+    """A list of three managers, as an engine answers it; nobody leads if there is no such one."""
+    return [
+        {
+            "ID": name,
+            "Version": {"Index": 1},
+            "Spec": {"Role": "manager", "Availability": "active"},
+            "Description": {"Hostname": f"host-{name}"},
+            "Status": {"State": "ready"},
+            "ManagerStatus": {"Leader": name == leader},
+        }
+        for name in ("a", "b", "c")
+    ]
+
+
+def test_a_new_leader_is_told_though_nobody_led_in_between() -> None:
+    cluster = make_cluster()
+    store = Store(cluster, lease.take(cluster.pk, "test"))
+    for leader in ("a", "nobody", "b", "nobody"):
+        store.write_nodes(led_by(leader))
+    Store(cluster, lease.take(cluster.pk, "test")).write_nodes(led_by("c"))  # after a takeover
+
+    told = cluster.events.filter(kind=Kind.LEADER).order_by("pk")
+    assert [(event.before, event.after) for event in told] == [
+        ("host-a", "host-b"),
+        ("host-b", "host-c"),
+    ]
+
+
+def test_the_leader_that_comes_back_is_no_news() -> None:
+    cluster = make_cluster()
+    store = Store(cluster, lease.take(cluster.pk, "test"))
+    for leader in ("a", "nobody", "a"):
+        store.write_nodes(led_by(leader))
+    assert not cluster.events.filter(kind=Kind.LEADER)
 
 
 @pytest.mark.parametrize(
