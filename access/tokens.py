@@ -78,6 +78,15 @@ def issue_link(user: User, life: timedelta = LINK_LIFE) -> str:
     return secret
 
 
+def end_secrets(user: User) -> list[str]:
+    """Their tokens and unused links stop working for good; returns the tokens' names."""
+    SignInLink.objects.filter(user=user, used_at=None).delete()
+    tokens = ApiToken.objects.filter(user=user, revoked_at=None, expires_at__gt=Now())
+    names = list(tokens.order_by("pk").values_list("name", flat=True))
+    tokens.update(revoked_at=Now())
+    return names
+
+
 def _working_links(secret: str) -> QuerySet[SignInLink]:
     return SignInLink.objects.filter(
         digest=_digest(secret), used_at=None, expires_at__gt=Now(), user__is_active=True

@@ -74,6 +74,10 @@ class PersonForm(forms.Form):
     )
 
 
+class SureForm(forms.Form):
+    """A page that says what will be, and a button."""
+
+
 class DisableForm(forms.Form):
     """Whoever disables themselves says so twice."""
 
@@ -81,11 +85,6 @@ class DisableForm(forms.Form):
         label="Yes, disable my own account",
         error_messages={"required": "Tick this as well: you would be signed out at once."},
     )
-
-    def __init__(self, own: bool, data: Any = None) -> None:
-        super().__init__(data)
-        if not own:
-            del self.fields["sure"]
 
 
 class GroupForm(forms.Form):

@@ -1,6 +1,7 @@
 """People: make, disable, enable, and let in by a one-time link."""
 
 from datetime import timedelta
+from typing import Any
 
 from django.core.exceptions import ValidationError
 from django.db import IntegrityError, transaction
@@ -15,7 +16,7 @@ from access.operations.changing import (
 )
 from access.problems import Invalid
 from access.sessions import end_sessions
-from access.tokens import issue_link
+from access.tokens import end_secrets, issue_link
 
 INVITATION_LIFE = timedelta(hours=24)
 
@@ -57,7 +58,10 @@ def new_link(actor: Actor, user: User) -> str:
 
 
 def disable(actor: Actor, user: User) -> None:
-    """End all of somebody's access at once: sessions, sockets, tokens. Raises Invalid."""
+    """End all of somebody's access at once: sessions, sockets, tokens, links. Raises Invalid.
+
+    They end for good: none of them must come back to life with the account.
+    """
     _set_active(actor, user, False)
 
 
@@ -72,8 +76,10 @@ def _set_active(actor: Actor, user: User, active: bool) -> None:
         if not User.objects.filter(pk=user.pk).exclude(is_active=active).update(is_active=active):
             return
         action = "access.enable" if active else "access.disable"
-        before, after = {"is_active": not active}, {"is_active": active}
-        record(actor, action, user.get_username(), before=before, after=after)
+        detail: dict[str, Any] = {"before": {"is_active": not active}}
+        detail["after"] = {"is_active": active}
         if not active:
-            end_sessions(user)  # for good: they must not come back to life with the account
+            end_sessions(user)
+            detail["tokens"] = end_secrets(user)
+        record(actor, action, user.get_username(), **detail)
         announce_revoked(user)

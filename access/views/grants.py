@@ -8,12 +8,12 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from access import directory, rights, words
 from access.authorize import authorize, authorize_somewhere, scopes_with
 from access.declared import needs
-from access.forms.access import DisableForm, GrantForm, PlaceForm, WhoForm
+from access.forms.access import GrantForm, PlaceForm, SureForm, WhoForm
 from access.operations import grants as operations
 from access.operations import protections as protecting
 from access.policy import Action, Role, Scope
 from access.requests import actor_of
-from access.views.pages import READ_OR_WRITE, ask, done, page_of, seen, show, tried
+from access.views.pages import READ_OR_WRITE, ask, done, page_of, posted, seen, show, tried
 
 VIEW, MANAGE = Action.ACCESS_VIEW, Action.ACCESS_MANAGE
 
@@ -69,7 +69,7 @@ def withdraw(request: HttpRequest, grant: int) -> HttpResponse:
     scopes = authorize_somewhere(actor, MANAGE)
     found = directory.grant_seen(grant, scopes)
     authorize(actor, MANAGE, found.scope)
-    form = DisableForm(False, request.POST if request.method == "POST" else None)
+    form = SureForm(posted(request))
     if form.is_valid() and tried(form, lambda: operations.withdraw(actor, found)):
         name = str(found.user or found.group)
         message = f"{name} is no longer {found.role} {found.scope.where}."

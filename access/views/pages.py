@@ -7,7 +7,7 @@ from django import forms
 from django.contrib import messages
 from django.core.paginator import Paginator
 from django.db.models import QuerySet
-from django.http import HttpRequest, HttpResponse, HttpResponseRedirect
+from django.http import HttpRequest, HttpResponse, HttpResponseRedirect, QueryDict
 from django.shortcuts import render
 from django.urls import reverse
 
@@ -32,6 +32,11 @@ def show(
     scopes = context.get("scopes") or []
     context = {**context, "whole": EVERYWHERE in scopes}
     return render(request, f"access/{template}.html", context, status=status)
+
+
+def posted(request: HttpRequest) -> QueryDict | None:
+    """What was sent, be it nothing; None if the page is only looked at."""
+    return request.POST if request.method == "POST" else None
 
 
 def ask(

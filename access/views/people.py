@@ -7,13 +7,13 @@ from django.views.decorators.http import require_http_methods, require_POST, req
 from access import directory
 from access.authorize import authorize
 from access.declared import needs
-from access.forms.access import DisableForm, GroupForm, MemberForm, PersonForm
+from access.forms.access import DisableForm, GroupForm, MemberForm, PersonForm, SureForm
 from access.models import User
 from access.operations import groups as group_operations
 from access.operations import people as operations
 from access.policy import EVERYWHERE, Action
 from access.requests import actor_of
-from access.views.pages import READ_OR_WRITE, ask, done, page_of, seen, show, tried
+from access.views.pages import READ_OR_WRITE, ask, done, page_of, posted, seen, show, tried
 
 VIEW, MANAGE = Action.ACCESS_VIEW, Action.ACCESS_MANAGE
 WHOLE = [EVERYWHERE]
@@ -80,7 +80,7 @@ def disable(request: HttpRequest, name: str) -> HttpResponse:
     authorize(actor, MANAGE)
     user = directory.user_named(name)
     own = user == actor.user
-    form = DisableForm(own, request.POST if request.method == "POST" else None)
+    form = (DisableForm if own else SureForm)(posted(request))
     if form.is_valid() and tried(form, lambda: operations.disable(actor, user)):
         return done(request, f"{user} is disabled: their access ended at once.", "person", name)
     return ask(request, "person_disable", form, {"scopes": WHOLE, "person": user, "own": own})
@@ -93,7 +93,12 @@ def enable(request: HttpRequest, name: str) -> HttpResponse:
     authorize(actor, MANAGE)
     user = directory.user_named(name)
     operations.enable(actor, user)
-    return done(request, f"{user} can sign in again, with the grants they have.", "person", name)
+    return done(
+        request,
+        f"{user} can sign in again, with the grants they have. Their tokens stay revoked.",
+        "person",
+        name,
+    )
 
 
 # --- Groups --------------------------------------------------------------------------------------
@@ -159,7 +164,7 @@ def remove_group(request: HttpRequest, name: str) -> HttpResponse:
     actor = actor_of(request)
     authorize(actor, MANAGE)
     found = directory.group_seen(name, WHOLE)
-    form = DisableForm(False, request.POST if request.method == "POST" else None)
+    form = SureForm(posted(request))
     if form.is_valid() and tried(form, lambda: group_operations.remove_group(actor, found.group)):
         return done(request, f"The group {name} is gone, and what it held.", "groups")
     return ask(request, "group_remove", form, {"scopes": WHOLE, "found": found})

@@ -2,17 +2,17 @@
 
 from django.http import HttpRequest, HttpResponse
 from django.views.decorators.cache import never_cache
-from django.views.decorators.http import require_http_methods, require_POST, require_safe
+from django.views.decorators.http import require_http_methods, require_safe
 
 from access import directory
-from access.authorize import ask_proof, scopes_with, visible_scopes
+from access.authorize import ask_proof, authorize, scopes_with, visible_scopes
 from access.declared import SIGNED_IN, needs
-from access.forms.access import TokenForm
+from access.forms.access import SureForm, TokenForm
 from access.models import ApiToken
 from access.operations import tokens as operations
 from access.policy import Action
 from access.requests import actor_of
-from access.views.pages import READ_OR_WRITE, ask, done, page_of, seen, show, tried
+from access.views.pages import READ_OR_WRITE, ask, done, page_of, posted, seen, show, tried
 
 
 @require_safe
@@ -53,12 +53,18 @@ def issue(request: HttpRequest) -> HttpResponse:
     return ask(request, "token_new", form, {})
 
 
-@require_POST
+@require_http_methods(READ_OR_WRITE)
 @needs(SIGNED_IN)
 def revoke(request: HttpRequest, token: int) -> HttpResponse:
     actor = actor_of(request)
     scopes = scopes_with(actor.user, Action.ACCESS_VIEW)
     found = directory.token_seen(token, actor.user, scopes)
-    operations.revoke(actor, found)
-    page = "tokens-own" if found.user == actor.user else "tokens"
-    return done(request, f"The token “{found.name}” no longer works.", page)
+    own = found.user == actor.user
+    if not own:
+        authorize(actor, Action.ACCESS_MANAGE, found.scope)
+    form = SureForm(posted(request))
+    page = "tokens-own" if own else "tokens"
+    if form.is_valid() and tried(form, lambda: operations.revoke(actor, found)):
+        return done(request, f"The token “{found.name}” no longer works.", page)
+    context = {"scopes": scopes, "token": found, "own": own, "back": f"access:{page}"}
+    return ask(request, "token_revoke", form, context)

@@ -28,7 +28,7 @@ from access.models import (
 from access.operations import emergencies, grants, groups, people, protections, tokens
 from access.policy import Action, Role, Scope
 from access.problems import Invalid
-from access.tokens import issue_token, use_link
+from access.tokens import find_token, issue_link, issue_token, use_link
 from tests.unit.panel import MARKS, browser_of, make_cluster, make_service, make_user
 
 pytestmark = MARKS
@@ -274,9 +274,9 @@ def test_a_name_that_cannot_be_is_refused(admin: Client, kim: User, name: str) -
     assert User.objects.exclude(pk=kim.pk).count() == 1
 
 
-def test_a_disabled_person_loses_all_and_gets_it_back(admin: Client, kim: User) -> None:
+def test_a_disabled_person_loses_all_and_gets_the_grants_back(admin: Client, kim: User) -> None:
     Grant.objects.create(user=kim, role=Role.VIEWER)
-    theirs = browser_of(kim)
+    theirs, token, link = browser_of(kim), issue_token(kim, "ci"), issue_link(kim)
     assert theirs.get("/").status_code == 200
     admin.post("/access/people/kim/disable/")
     assert theirs.get("/").status_code == 302
@@ -286,7 +286,11 @@ def test_a_disabled_person_loses_all_and_gets_it_back(admin: Client, kim: User) 
     assert trail("access.disable").detail == {
         "before": {"is_active": True},
         "after": {"is_active": False},
+        "tokens": ["ci"],
     }
+    assert theirs.get("/").status_code == 302, "the session has ended for good"
+    assert find_token(token) is None
+    assert use_link(link) is None
 
 
 def test_disabling_oneself_asks_twice() -> None:

@@ -24,6 +24,7 @@ def panel(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Panel]:
         running.until_up()
         command(running, "grant", "vera", "viewer")
         command(running, "grant", "kim", "on-call", "--cluster", "simulated")
+        command(running, "issue_token", "vera")
         yield running
     finally:
         running.stop()
@@ -132,7 +133,9 @@ def test_a_token_is_issued_and_revoked_from_ones_account(
     page.get_by_role("link", name="To your tokens").click()
     row = page.get_by_role("row", name=re.compile("nightly report"))
     expect(row).to_contain_text("viewer in simulated, stack shop")
-    row.get_by_role("button", name="Revoke").click()
+    row.get_by_role("link", name="Revoke").click()
+    expect(page.get_by_text("answered 401")).to_be_visible()
+    page.get_by_role("button", name="Revoke nightly report").click()
     expect(row).to_contain_text("Revoked")
 
 
@@ -148,6 +151,7 @@ def test_a_token_is_issued_and_revoked_from_ones_account(
         "/access/groups/night%20shift/remove/",
         "/access/emergencies/new/",
         "/account/tokens/new/",
+        "/account/tokens/1/revoke/",
     ],
 )
 def test_a_form_is_accessible_in_both_themes_and_widths(
