@@ -152,6 +152,9 @@ def test_an_app_and_a_recovery_code_sign_in_and_confirm(person: Person, panel: P
     shown = add_app(person)
     page = person.page
     codes = page.locator("#recovery-codes").inner_text().split()
+    with page.expect_download() as saved:
+        page.get_by_role("button", name="Save as a file").click()
+    assert saved.value.path().read_text().split() == codes
     sign_out(page)
     give_password(page)
     page.get_by_label("Code").fill("000000")
