@@ -35,7 +35,7 @@ class Api:
     def led(self) -> list[tuple[str, str]]:
         """Who led before and after each change of leader of the last hour, the newest first."""
         told = self.get(f"/clusters/{CLUSTER}/timeline?kind=leader")["items"]
-        return [(event["before"], event["state"]) for event in told]
+        return [(event["before"], event["name"]) for event in told]
 
     def service(self, name: str) -> Json:
         return self.get(f"/clusters/{CLUSTER}/services/{name}")

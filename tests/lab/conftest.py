@@ -58,13 +58,15 @@ def whole(lab: Lab, api: Api) -> Iterator[None]:
 
 
 def make_whole(lab: Lab, api: Api) -> None:
-    """All nodes are on, connected, ready and active, and the panel knows it."""
+    """All nodes are on, connected, ready and active, three managers, and the panel knows it."""
     lab.power_on()
     lab.heal()
 
     def ready() -> bool:
         nodes = api.nodes().values()
-        return all(node["state"] == "ready" and node["availability"] == "active" for node in nodes)
+        managers = [node for node in nodes if node["reachability"] == "reachable"]
+        usable = (node["state"] == "ready" and node["availability"] == "active" for node in nodes)
+        return len(managers) == len(lab.managers) and all(usable)
 
     wait_until(ready, "all nodes are ready again", PATIENCE)
     wait_until(lambda: api.cluster()["fresh"], "the panel's picture is fresh", PATIENCE)

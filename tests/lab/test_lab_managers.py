@@ -1,5 +1,8 @@
 """Managers that hand over, are lost or cut off, under the panel's eyes."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import docker
 import pytest
 
@@ -21,24 +24,32 @@ def trouble(api: Api, lab: Lab, name: str) -> str:
     return str(errors[lab.engine(name).url])
 
 
-def test_a_leader_that_hands_over_is_hardly_noticed(
-    api: Api, swarm: docker.APIClient, lab: Lab, web: str
-) -> None:
-    old = leader(api)
-    other = next(name for name in MANAGERS if name != old)
+@contextmanager
+def demoted(lab: Lab, name: str) -> Iterator[None]:
+    """A manager is a worker, and a manager again whatever happens: the other tests need three."""
+    other = next(manager for manager in MANAGERS if manager != name)
     with lab.engine(other).client() as client:
-        (node,) = client.nodes(filters={"name": old})
-        client.update_node(node["ID"], node["Version"]["Index"], {**node["Spec"], "Role": "worker"})
+        _give_role(client, name, "worker")
+        try:
+            yield
+        finally:
+            _give_role(client, name, "manager")
+
+
+def _give_role(client: docker.APIClient, name: str, role: str) -> None:
+    (node,) = client.nodes(filters={"name": name})
+    client.update_node(node["ID"], node["Version"]["Index"], {**node["Spec"], "Role": role})
+
+
+def test_a_leader_that_hands_over_is_hardly_noticed(api: Api, lab: Lab, web: str) -> None:
+    old = leader(api)
+    with demoted(lab, old):
         operation = api.do(web, "scale", replicas=12)
         api.until_succeeded(operation)
         wait_until(lambda: leader(api) != old, "there is another leader", PATIENCE)
         assert api.led()[0] == (old, leader(api))
         whole = {"running": 12, "desired": 12}
         wait_until(lambda: api.service(web)["replicas"] == whole, "twelve run", PATIENCE)
-        (node,) = client.nodes(filters={"name": old})
-        client.update_node(
-            node["ID"], node["Version"]["Index"], {**node["Spec"], "Role": "manager"}
-        )
     wait_until(lambda: api.nodes()[old]["reachability"] == "reachable", "three managers", PATIENCE)
 
 
