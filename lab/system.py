@@ -17,7 +17,7 @@ def provide(*packages: str) -> None:
     if not shutil.which("dpkg-query"):
         print("Not Debian or Ubuntu: install by hand what stands for", *packages)
         return
-    missing = [package for package in packages if not _installed(package)]
+    missing = _missing(packages)
     if not missing:
         return
     become = _become_root()
@@ -27,7 +27,17 @@ def provide(*packages: str) -> None:
     print("Installing", *missing, flush=True)
     with _no_daemons(become):
         _apt(become, "update", "-q")
-        _apt(become, "install", "-qy", "--no-install-recommends", *missing)
+        while missing:
+            _apt(become, "install", "-qy", "--no-install-recommends", *missing)
+            missing = [package for package in _missing(packages) if package not in missing]
+
+
+def _missing(packages: tuple[str, ...]) -> list[str]:
+    """Those that are not installed; of Docker the client too, which Debian 13 has apart."""
+    missing = [package for package in packages if not _installed(package)]
+    if "docker.io" in packages and "docker.io" not in missing and not shutil.which("docker"):
+        missing.append("docker-cli")
+    return missing
 
 
 def _installed(package: str) -> bool:

@@ -23,6 +23,7 @@ CHECKED = Path("/tmp/was-checked")  # noqa: S108 - the container's own
 PATIENCE = 90.0
 TURN_SECONDS = 6.0
 PORT = 5672
+PROGRAMS = Path("/usr/lib/rabbitmq/lib")
 PLUGINS = "[rabbitmq_management,rabbitmq_prometheus]."
 # Quiet schedulers: three idle nodes on one machine would keep it busy.
 ERLANG = "+S 1:1 +sbwt none +sbwtdcpu none +sbwtdio none"
@@ -35,7 +36,8 @@ def main() -> None:
     DATA.joinpath("log").mkdir(exist_ok=True)
     private(DATA / ".erlang.cookie", hashlib.sha256(f"cookie {password}".encode()).hexdigest())
     private(DATA / "enabled_plugins", PLUGINS)
-    private(DATA / "definitions.json", json.dumps(definitions("sutazai", password)))
+    granted = definitions("sutazai", password, mirrored=mirrors())
+    private(DATA / "definitions.json", json.dumps(granted))
     private(DATA / "rabbitmq.conf", configuration(peers))
     wait_for(peers)
     wait_for_turn(peers)
@@ -69,17 +71,23 @@ def configuration(peers: list[str]) -> str:
     return "\n".join([*lines, ""])
 
 
-def definitions(user: str, password: str) -> dict[str, Any]:
-    """The user and the policy that mirrors queues, as an export has them."""
+def mirrors() -> bool:
+    """Whether this RabbitMQ can mirror queues: 3 can; 4 does not start if it is asked to."""
+    return not any(PROGRAMS.glob("rabbitmq_server-[4-9]*"))
+
+
+def definitions(user: str, password: str, *, mirrored: bool) -> dict[str, Any]:
+    """The user, and the policy that mirrors queues if they can be, as an export has them."""
     grants = {"configure": ".*", "write": ".*", "read": ".*"}
     account = {"password_hash": hashed(password), "hashing_algorithm": HASHING}
-    mirrored = {"ha-mode": "all", "ha-sync-mode": "automatic"}
-    policy = {"vhost": "/", "name": "mirrored", "pattern": "^(inference|processing|training)$"}
+    mirroring = {"ha-mode": "all", "ha-sync-mode": "automatic"}
+    queues = {"vhost": "/", "name": "mirrored", "pattern": "^(inference|processing|training)$"}
+    policy = {**queues, "apply-to": "queues", "definition": mirroring, "priority": 0}
     return {
         "vhosts": [{"name": "/"}],
         "users": [{"name": user, **account, "tags": ["administrator"]}],
         "permissions": [{"user": user, "vhost": "/", **grants}],
-        "policies": [{**policy, "apply-to": "queues", "definition": mirrored, "priority": 0}],
+        "policies": [policy] if mirrored else [],
     }
 
 

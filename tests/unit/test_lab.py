@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from lab import preflight
+from lab import preflight, system
 from lab.__main__ import main
 from lab.dns import answer
 from lab.lab import Lab, NoSuchNode
@@ -90,6 +90,22 @@ def test_without_root_a_clear_word_is_said(
     monkeypatch.setattr(sys, "argv", ["lab", command])
     assert main() == 1
     assert "The lab needs root: try sudo." in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("installed", "client", "missing"),
+    [
+        ({"docker.io", "iptables"}, "/usr/bin/docker", []),
+        ({"iptables"}, None, ["docker.io"]),
+        ({"docker.io", "iptables"}, None, ["docker-cli"]),  # as Debian 13 has it
+    ],
+)
+def test_dockers_client_is_installed_where_it_is_a_package_of_its_own(
+    monkeypatch: pytest.MonkeyPatch, installed: set[str], client: str | None, missing: list[str]
+) -> None:
+    monkeypatch.setattr(system, "_installed", installed.__contains__)
+    monkeypatch.setattr(system.shutil, "which", lambda name: client)
+    assert system._missing(("docker.io", "iptables")) == missing
 
 
 def test_a_command_without_a_lab_says_how_to_have_one(layout: Layout) -> None:

@@ -259,6 +259,17 @@ class TestRedisCluster:
 
 
 def test_rabbitmqs_definitions_hold_a_hash_and_no_password() -> None:
-    definitions = rabbitmq.definitions("sutazai", "correct horse")
+    definitions = rabbitmq.definitions("sutazai", "correct horse", mirrored=True)
     assert "correct horse" not in json.dumps(definitions)
     assert definitions["users"][0]["hashing_algorithm"] == "rabbit_password_hashing_sha256"
+
+
+@pytest.mark.parametrize(("version", "mirrors"), [("3.10.8", True), ("4.0.5", False)])
+def test_queues_are_mirrored_where_rabbitmq_can(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, version: str, mirrors: bool
+) -> None:
+    (tmp_path / f"rabbitmq_server-{version}").mkdir()
+    monkeypatch.setattr(rabbitmq, "PROGRAMS", tmp_path)
+    assert rabbitmq.mirrors() is mirrors
+    policies = rabbitmq.definitions("u", "p", mirrored=mirrors)["policies"]
+    assert [policy["definition"]["ha-mode"] for policy in policies] == ["all"] * mirrors
