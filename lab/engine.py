@@ -156,7 +156,9 @@ class Engine:
 
     def freeze(self) -> None:
         """Stop dockerd's clock: connections are accepted by the kernel and never answered."""
-        self._dockerd_itself().signal(signal.SIGSTOP)
+        process = self._dockerd_itself()
+        process.signal(signal.SIGSTOP)
+        wait_until(process.stopped, f"dockerd on {self.hostname} stands still")
 
     def thaw(self) -> None:
         # nsenter stops itself when its child stops: wake both.

@@ -20,6 +20,15 @@ class ProcessId:
     def alive(self) -> bool:
         return start_time(self.pid) == self.started != 0
 
+    def stopped(self) -> bool:
+        """Whether each of its threads stands still: the signal is only the request for it."""
+        threads = list(Path(f"/proc/{self.pid}/task").glob("*/stat"))
+        try:
+            states = {stat.read_text().rpartition(")")[2].split()[0] for stat in threads}
+        except (FileNotFoundError, ProcessLookupError):  # one ended just now
+            return False
+        return states == {"T"}
+
     def signal(self, number: signal.Signals) -> None:
         if self.alive():
             os.kill(self.pid, number)

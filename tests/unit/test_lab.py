@@ -1,7 +1,9 @@
 """The lab's own rules, as far as they need no Swarm."""
 
 import os
+import signal
 import struct
+import subprocess
 import sys
 from pathlib import Path
 
@@ -14,6 +16,8 @@ from lab.lab import Lab, NoSuchNode
 from lab.layout import NODES, Layout
 from lab.lock import only_one
 from lab.preflight import CannotStart
+from lab.processes import ProcessId
+from lab.waiting import wait_until
 
 
 @pytest.fixture
@@ -90,6 +94,18 @@ def test_without_root_a_clear_word_is_said(
     monkeypatch.setattr(sys, "argv", ["lab", command])
     assert main() == 1
     assert "The lab needs root: try sudo." in capsys.readouterr().err
+
+
+def test_a_process_that_was_asked_to_stop_stands_still_only_after_a_while() -> None:
+    with subprocess.Popen(["sleep", "60"]) as process:
+        asked = ProcessId.of(process.pid)
+        try:
+            assert not asked.stopped()
+            asked.signal(signal.SIGSTOP)
+            wait_until(asked.stopped, "it stands still")
+        finally:
+            process.kill()
+    assert not asked.stopped()
 
 
 @pytest.mark.parametrize(
